@@ -1,0 +1,7 @@
+"""Order-flow data platform for futures: Databento DBN in, a checked Parquet lake of order-flow tables out.
+
+The rooms, lowest first: ``settings`` and ``errors``; ``calendar``; ``contracts``; ``lake`` (Parquet partitions on
+disk); ``sources`` (files to typed columns); ``kernels`` (numba: arrays in, arrays out); ``transforms`` (polars:
+tables in, tables out). On top of them stand the rooms that know Dagster: ``partitions``, ``io_managers``,
+``lake_asset``, ``assets``, ``checks``, ``jobs``, ``build``, ``definitions`` and ``cli``.
+"""
