@@ -1,0 +1,35 @@
+# Each target does its own set-up: a virtual environment with the pinned, hash-checked packages.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint ui audit clean
+.DEFAULT_GOAL := demo
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(READY) ## simulated market -> lake -> audit -> one HTML page
+	$(BIN)/footprint-assets demo
+
+test: $(READY) ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## style, types and the one-way arrows between the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+audit: $(READY) ## the cross-table checks over the demo lake
+	$(BIN)/footprint-assets audit
+
+ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000
+	$(BIN)/footprint-assets ui
+
+clean: ## everything but what is in git and the drop folder
+	rm -rf $(VENV) data/lake data/dagster_home build

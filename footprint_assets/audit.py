@@ -1,0 +1,58 @@
+"""The audit: every cross-table check over a range of trade dates, for CI and for a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from footprint_assets import calendar as cme
+from footprint_assets.checks import CHECKS, Check, Finding
+from footprint_assets.resources import Workbench
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One finding of the audit.
+
+    Args:
+        trade_date: The trade date it speaks of.
+        check: The rule.
+        finding: What it found; failed with the tables missing where they are not published.
+    """
+
+    trade_date: dt.date
+    check: Check
+    finding: Finding
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it fails the audit."""
+        return not self.finding.passed and self.check.severity == "ERROR"
+
+
+def audit(bench: Workbench, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[AuditRow]:
+    """Run every check over the published trade dates.
+
+    Args:
+        bench: The lake.
+        start: First trade date; the first published where ``None``.
+        end: Last trade date; the last published where ``None``.
+
+    Yields:
+        One row a check, trade date and contract. A table a check reads that is not published is a failed finding.
+    """
+    for day in published_dates(bench, start, end):
+        for check in CHECKS:
+            missing = [key for key in check.reads if not bench.lake.manifests(key, day)]
+            if missing:
+                yield AuditRow(day, check, Finding("*", passed=False, facts={"not_published": missing}))
+                continue
+            for finding in check.function(bench, day):
+                yield AuditRow(day, check, finding)
+
+
+def published_dates(bench: Workbench, start: dt.date | None = None, end: dt.date | None = None) -> list[dt.date]:
+    """The trade dates of the range that have a roll map, the first thing a run publishes."""
+    dates = bench.lake.dates("bronze.future.front_month")
+    return [day for day in dates if (start is None or day >= start) and (end is None or day <= end) and cme.is_session(day)]

@@ -1,0 +1,40 @@
+"""Builds the definitions from the settings: the only place where the graph is put together."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from footprint_assets import contracts
+from footprint_assets.asset_checks import build_asset_check
+from footprint_assets.assets import TABLES
+from footprint_assets.checks import CHECKS
+from footprint_assets.io_managers import HivePartitionedParquetIOManager
+from footprint_assets.jobs import build_jobs
+from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH, build_asset
+from footprint_assets.resources import Workbench
+from footprint_assets.settings import Settings
+
+
+def build_definitions(settings: Settings, *, resource_overrides: dict[str, object] | None = None) -> dg.Definitions:
+    """Put the asset graph together.
+
+    Args:
+        settings: Where the lake and the drop folder are, and every constant.
+        resource_overrides: Resources by key that replace the default ones.
+
+    Returns:
+        Assets, checks, jobs and resources; steps run in process.
+
+    Raises:
+        ValidationDisabled: The environment switches contract validation off.
+    """
+    contracts.refuse_if_disabled()
+    bench = Workbench(settings)
+    resources: dict[str, object] = {WORKBENCH: bench, IO_MANAGER: HivePartitionedParquetIOManager(bench)}
+    return dg.Definitions(
+        assets=[build_asset(table) for table in TABLES],
+        asset_checks=[build_asset_check(check) for check in CHECKS],
+        jobs=build_jobs(),
+        resources=resources | (resource_overrides or {}),
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,325 @@
+"""Questions about the CME equity index calendar, answered in plain dates and UTC nanoseconds.
+
+A *trade date* is a weekday on which Globex trades, named as ``dt`` in the lake. Trade dates tile time: D owns every
+instant from 18:00 ET on the previous session's day until 18:00 ET on D, so each message belongs to exactly one
+partition, whatever the weekends, holidays and clock changes between. Trading itself runs inside the tile, from 18:00 ET
+on the eve of D until the close.
+
+All wall times are America/New_York; all instants are int64 nanoseconds since the Unix epoch, UTC.
+"""
+
+from __future__ import annotations
+
+import bisect
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from footprint_assets.errors import FootprintError
+
+PARTITION_START = dt.date(2010, 6, 6)
+"""The first day of Databento's GLBX.MDP3 history, a Sunday: the first session is 2010-06-07."""
+CALENDAR_END = dt.date(2030, 12, 31)
+"""The last date answered. Fixed, so that equal code gives equal answers on every day; move it forward by hand."""
+
+NEW_YORK = ZoneInfo("America/New_York")
+DAY_BOUNDARY = dt.time(18, 0)
+"""Where one trade date's tile ends and the next begins, ET."""
+LONDON_OPEN = dt.time(3, 0)
+CASH_OPEN = dt.time(9, 30)
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# The tile of the first trade date starts on the session before it.
+_ENGINE_START = dt.date(2010, 6, 1)
+
+
+class MarketClosed(FootprintError):  # noqa: N818  # reads as the fact it states
+    """A session was asked for on a date without one."""
+
+
+class OutsideCalendar(FootprintError):  # noqa: N818  # reads as the fact it states
+    """A date or instant lies outside the calendar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One trade date of CME equity index futures.
+
+    Args:
+        trade_date: The date the session is named after.
+        window_ns: The instants the trade date owns, [start, end), UTC ns.
+        open_ns: Start of Globex trading, 18:00 ET on the eve, UTC ns.
+        close_ns: End of Globex trading (exclusive), early closes included, UTC ns.
+        rth_open_ns: Start of the cash session, 09:30 ET, UTC ns; None when the cash market is closed.
+        rth_close_ns: End of the cash session (exclusive), 16:00 ET or 13:00 ET, UTC ns; None likewise.
+        is_early_close: Whether Globex closes before its regular time.
+        note: Why it closes early, such as ``Thanksgiving Day``; None on a regular session.
+    """
+
+    trade_date: dt.date
+    window_ns: tuple[int, int]
+    open_ns: int
+    close_ns: int
+    rth_open_ns: int | None
+    rth_close_ns: int | None
+    is_early_close: bool
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Calendar:
+    """Every session in order, with the names of the days that differ."""
+
+    dates: Sequence[dt.date]
+    sessions: Mapping[dt.date, Session]
+    window_ends_ns: Sequence[int]
+    closures: Mapping[dt.date, str]
+    early_closes: Mapping[dt.date, str]
+
+
+@lru_cache(maxsize=1)
+def _calendar() -> _Calendar:
+    from footprint_assets.calendar import rules
+
+    globex, cash = rules.schedules(_ENGINE_START, CALENDAR_END)
+    cash_hours = {
+        day.date(): (open_.value, close.value)
+        for day, open_, close in zip(cash.index, cash["open"], cash["close"], strict=True)
+    }
+    early = rules.early_close_names(PARTITION_START, CALENDAR_END)
+    sessions: dict[dt.date, Session] = {}
+    window_start_ns = 0
+    for day, open_, close in zip(globex.index, globex["open"], globex["close"], strict=True):
+        date = day.date()
+        window_end_ns = et_ns(date, DAY_BOUNDARY)
+        if date >= PARTITION_START:
+            rth_open_ns, rth_close_ns = cash_hours.get(date, (None, None))
+            sessions[date] = Session(
+                trade_date=date,
+                window_ns=(window_start_ns, window_end_ns),
+                open_ns=open_.value,
+                close_ns=close.value,
+                rth_open_ns=rth_open_ns,
+                rth_close_ns=rth_close_ns,
+                is_early_close=date in early,
+                note=early.get(date),
+            )
+        window_start_ns = window_end_ns
+    return _Calendar(
+        dates=tuple(sessions),
+        sessions=sessions,
+        window_ends_ns=tuple(session.window_ns[1] for session in sessions.values()),
+        closures=rules.closure_names(PARTITION_START, CALENDAR_END),
+        early_closes=early,
+    )
+
+
+def _require_inside(*dates: dt.date) -> None:
+    for date in dates:
+        if not PARTITION_START <= date <= CALENDAR_END:
+            raise OutsideCalendar(
+                f"The calendar answers for {PARTITION_START} to {CALENDAR_END}.",
+                where={"date": date},
+                remedy="Ask for a date inside it, or move CALENDAR_END forward and update the calendar tests.",
+            )
+
+
+def et_ns(date: dt.date, time: dt.time) -> int:
+    """An Eastern wall time as an instant.
+
+    Args:
+        date: The day in New York.
+        time: The wall time on that day, America/New_York; the first of the two when clocks go back over it.
+
+    Returns:
+        Nanoseconds since the Unix epoch, UTC.
+    """
+    instant = dt.datetime.combine(date, time, tzinfo=NEW_YORK)
+    return (instant - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
+
+
+def session(date: dt.date) -> Session:
+    """The session of a trade date.
+
+    Args:
+        date: A trade date.
+
+    Returns:
+        Its session.
+
+    Raises:
+        MarketClosed: The date is a weekend day or a full closure; the message names it.
+        OutsideCalendar: The date lies outside the calendar.
+    """
+    _require_inside(date)
+    calendar = _calendar()
+    if date in calendar.sessions:
+        return calendar.sessions[date]
+    reason = calendar.closures.get(date, f"{date:%A}")
+    raise MarketClosed(
+        f"CME equity index futures have no session on {date}: {reason}.",
+        where={"date": date, "reason": reason},
+        remedy=f"Ask for a session, such as the next one, {next_session(date)}."
+        if date < calendar.dates[-1]
+        else None,
+    )
+
+
+def is_session(date: dt.date) -> bool:
+    """Whether a date is a trade date.
+
+    Raises:
+        OutsideCalendar: The date lies outside the calendar.
+    """
+    _require_inside(date)
+    return date in _calendar().sessions
+
+
+def sessions(start: dt.date, end: dt.date) -> list[dt.date]:
+    """The trade dates from ``start`` to ``end``, both inclusive, ascending.
+
+    Raises:
+        OutsideCalendar: A bound lies outside the calendar.
+    """
+    _require_inside(start, end)
+    dates = _calendar().dates
+    return list(dates[bisect.bisect_left(dates, start) : bisect.bisect_right(dates, end)])
+
+
+def previous_session(date: dt.date, n: int = 1) -> dt.date:
+    """The n-th trade date before a date, which need not be a trade date itself.
+
+    Raises:
+        OutsideCalendar: The date or the answer lies outside the calendar.
+        ValueError: ``n`` is not positive.
+    """
+    _require_inside(date)
+    return _session_at(bisect.bisect_left(_calendar().dates, date) - _positive(n), date)
+
+
+def next_session(date: dt.date, n: int = 1) -> dt.date:
+    """The n-th trade date after a date, which need not be a trade date itself.
+
+    Raises:
+        OutsideCalendar: The date or the answer lies outside the calendar.
+        ValueError: ``n`` is not positive.
+    """
+    _require_inside(date)
+    return _session_at(bisect.bisect_right(_calendar().dates, date) - 1 + _positive(n), date)
+
+
+def _positive(n: int) -> int:
+    if n < 1:
+        raise ValueError(f"n counts sessions from 1, got {n}")
+    return n
+
+
+def _session_at(position: int, asked: dt.date) -> dt.date:
+    dates = _calendar().dates
+    if not 0 <= position < len(dates):
+        raise OutsideCalendar(
+            f"The calendar has sessions from {dates[0]} to {dates[-1]} only.", where={"date": asked}
+        )
+    return dates[position]
+
+
+def closures(start: dt.date, end: dt.date) -> dict[dt.date, str]:
+    """The weekdays without a session and the holiday on each, ``start`` to ``end`` inclusive, ascending.
+
+    Raises:
+        OutsideCalendar: A bound lies outside the calendar.
+    """
+    return _between(_calendar().closures, start, end)
+
+
+def early_closes(start: dt.date, end: dt.date) -> dict[dt.date, str]:
+    """The sessions that close early and why, ``start`` to ``end`` inclusive, ascending.
+
+    Raises:
+        OutsideCalendar: A bound lies outside the calendar.
+    """
+    return _between(_calendar().early_closes, start, end)
+
+
+def _between(names: Mapping[dt.date, str], start: dt.date, end: dt.date) -> dict[dt.date, str]:
+    _require_inside(start, end)
+    return {date: name for date, name in names.items() if start <= date <= end}
+
+
+def utc_days(date: dt.date) -> list[dt.date]:
+    """The UTC days whose files hold the messages of a trade date.
+
+    They cover the whole tile, so a Monday reads Friday's file (after 18:00 ET) to its own. Days inside a weekend or a
+    closure may have no file, which is no gap.
+
+    Args:
+        date: A trade date.
+
+    Returns:
+        Consecutive UTC days, ascending.
+
+    Raises:
+        MarketClosed: The date is no trade date.
+        OutsideCalendar: The date lies outside the calendar.
+    """
+    start_ns, end_ns = session(date).window_ns
+    first, last = _utc_day(start_ns), _utc_day(end_ns - 1)
+    return [first + dt.timedelta(days=day) for day in range((last - first).days + 1)]
+
+
+def _utc_day(ts_ns: int) -> dt.date:
+    return (_EPOCH + dt.timedelta(seconds=ts_ns // 1_000_000_000)).date()
+
+
+def trade_date_of(ts_ns: int) -> dt.date:
+    """The trade date that owns an instant.
+
+    Args:
+        ts_ns: Nanoseconds since the Unix epoch, UTC.
+
+    Returns:
+        The one trade date whose tile holds it, trading hours or not.
+
+    Raises:
+        OutsideCalendar: The instant lies before the first or after the last tile.
+    """
+    calendar = _calendar()
+    position = bisect.bisect_right(calendar.window_ends_ns, ts_ns)
+    if position == len(calendar.dates) or ts_ns < calendar.sessions[calendar.dates[0]].window_ns[0]:
+        raise OutsideCalendar(
+            f"No trade date from {calendar.dates[0]} to {calendar.dates[-1]} owns this instant.",
+            where={"ts_ns": ts_ns},
+        )
+    return calendar.dates[position]
+
+
+def session_label_edges(session: Session) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """The parts of a session's tile: label i holds for ``edges[i] <= ts < edges[i + 1]``.
+
+    ETH_ASIA runs from the open to 03:00 ET, ETH_LONDON to 09:30, RTH to the cash close and POST to the close. When the
+    cash market is closed, HOLIDAY runs from 09:30 to the close instead. CLOSED is everything outside trading hours.
+
+    Args:
+        session: The session to divide.
+
+    Returns:
+        ``edges``, int64[k + 1] UTC ns, strictly ascending from the start to the end of the tile, and k labels.
+    """
+    date = session.trade_date
+    start_ns, end_ns = session.window_ns
+    parts = [(session.open_ns, "ETH_ASIA"), (et_ns(date, LONDON_OPEN), "ETH_LONDON")]
+    if session.rth_open_ns is not None and session.rth_close_ns is not None:
+        parts += [(session.rth_open_ns, "RTH"), (session.rth_close_ns, "POST")]
+    else:
+        parts += [(et_ns(date, CASH_OPEN), "HOLIDAY")]
+    trading = [(edge_ns, label) for edge_ns, label in parts if edge_ns < session.close_ns]
+    tile = [*trading, (session.close_ns, "CLOSED")]
+    if start_ns < session.open_ns:
+        tile.insert(0, (start_ns, "CLOSED"))
+    edges = np.array([edge_ns for edge_ns, _ in tile] + [end_ns], dtype=np.int64)
+    return edges, tuple(label for _, label in tile)

@@ -1,0 +1,12 @@
+"""Checks over more than one table, or over a published table and the calendar.
+
+Each is a pure function of the lake: ``(bench, trade_date) -> findings``. The same functions run as partitioned asset
+checks after a date's tables, and in ``lake_audit`` over a range. What one table must satisfy alone is its contract.
+"""
+
+from __future__ import annotations
+
+from footprint_assets.checks.cross_table import CHECKS
+from footprint_assets.checks.finding import Check, Finding, Severity
+
+__all__ = ["CHECKS", "Check", "Finding", "Severity"]

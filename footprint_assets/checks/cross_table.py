@@ -1,0 +1,259 @@
+"""The rules that tie the lake's tables together."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from functools import reduce
+
+import polars as pl
+
+from footprint_assets import calendar as cme
+from footprint_assets import contracts
+from footprint_assets.checks.finding import Check, Finding, Severity
+from footprint_assets.resources import Workbench
+from footprint_assets.settings import PRICE_SCALE
+from footprint_assets.tables import TableInput, sessions_before
+
+BOOK = "bronze.future.market_by_price_10"
+TRADES = "bronze.future.trades"
+FRONT_MONTH = "bronze.future.front_month"
+DEFINITION = "bronze.future.definition"
+BOOK_CLEAN = "silver.future.market_by_price_10_clean"
+TRADES_CLEAN = "silver.future.trades_clean"
+OHLCV = "silver.future.ohlcv"
+FOOTPRINT_PRICE = "silver.future.footprint_price"
+FOOTPRINT_BAR = "silver.future.footprint_bar"
+PROFILE_PRICE = "silver.future.volume_profile_price"
+SESSION_LEVELS = "silver.future.session_levels"
+
+SIDES: tuple[tuple[str, str], ...] = (("bid", "ask"), ("ask", "bid"))
+LEVELS = range(10)
+PRICE_TOLERANCE = 1e-9
+"""Points by which a volume-weighted price may leave the range of its trades through float rounding."""
+
+
+def _table(bench: Workbench, key: str, day: dt.date) -> TableInput:
+    return TableInput(bench.lake, key, (day,))
+
+
+def rows_conserved(bench: Workbench, day: dt.date) -> list[Finding]:
+    """Rows in = rows out + quarantined + filtered by a named rule, for every table that keeps accounts."""
+    findings = []
+    for key in (BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN):
+        for (_, symbol), m in _table(bench, key, day).manifests().items():
+            accounted = m.rows + m.quarantined + sum(m.filtered.values())
+            facts = {"table": key, "rows_in": m.rows_in, "rows_out": m.rows, "quarantined": m.quarantined}
+            findings.append(Finding(symbol, accounted == m.rows_in, facts | {"filtered": dict(m.filtered)}))
+    return findings
+
+
+def volume_conserved(bench: Workbench, day: dt.date) -> list[Finding]:
+    """Every table built from trades holds exactly their volume, each bar type and interval on its own."""
+    findings = []
+    trades = _table(bench, TRADES_CLEAN, day)
+    for symbol in trades.symbols():
+        expected = _sum(trades.frame(symbol, ["size"])["size"])
+        volumes = dict(_volumes(bench, day, symbol))
+        wrong = {name: volume for name, volume in volumes.items() if volume != expected}
+        findings.append(Finding(symbol, not wrong, {"trades": expected, "tables": len(volumes), "differ": wrong}))
+    return findings
+
+
+def _volumes(bench: Workbench, day: dt.date, symbol: str) -> Iterator[tuple[str, int]]:
+    grouped = (
+        (OHLCV, "interval", "volume"),
+        (FOOTPRINT_PRICE, "bar_type", "total_volume"),
+        (FOOTPRINT_BAR, "bar_type", "volume"),
+    )
+    for key, group, volume in grouped:
+        frame = _table(bench, key, day).frame(symbol, [group, volume])
+        for name, total in frame.group_by(group, maintain_order=True).agg(pl.col(volume).sum()).iter_rows():
+            yield f"{key}[{name}]", int(total)
+    profile = _table(bench, PROFILE_PRICE, day).frame(symbol, ["profile_type", "total_volume"])
+    full = pl.col("profile_type") == "FULL"
+    if profile.height:
+        yield f"{PROFILE_PRICE}[FULL]", _sum(profile.filter(full)["total_volume"])
+        yield f"{PROFILE_PRICE}[RTH + ETH]", _sum(profile.filter(~full)["total_volume"])
+
+
+def book_trades_match(bench: Workbench, day: dt.date) -> list[Finding]:
+    """The book's trade records and the trades table hold the same volume; nothing to compare where one is absent."""
+    findings = []
+    for symbol in _table(bench, TRADES, day).symbols():
+        trades = _table(bench, TRADES, day).frame(symbol, ["size"])["size"]
+        with _table(bench, BOOK, day).open(symbol) as partition:
+            records = partition.manifest.rows
+            book = sum(
+                _sum(batch.filter(pl.col("action") == "T")["size"])
+                for batch in partition.frames(columns=["action", "size"])
+            )
+        facts = {"trades": _sum(trades), "book_trade_records": book, "book_records": records}
+        findings.append(Finding(symbol, not records or book == _sum(trades), facts))
+    return findings
+
+
+def one_instrument(bench: Workbench, day: dt.date) -> list[Finding]:
+    """A contract's rows of one trade date come from one instrument, and it is the roll map's front month."""
+    findings = []
+    roll = _table(bench, FRONT_MONTH, day).frame().filter("is_front")["symbol"].to_list()
+    for key in (BOOK, TRADES):
+        for symbol in _table(bench, key, day).symbols():
+            ids: set[int] = set()
+            with _table(bench, key, day).open(symbol) as partition:
+                for batch in partition.frames(columns=["instrument_id"]):
+                    ids.update(batch["instrument_id"].unique().to_list())
+            facts = {"table": key, "instrument_ids": sorted(ids), "front_months": roll}
+            findings.append(Finding(symbol, len(ids) <= 1 and symbol in roll, facts))
+    return findings
+
+
+def ladder_order(bench: Workbench, day: dt.date) -> list[Finding]:
+    """Bids strictly fall, asks strictly rise, no hole before a defined level, sizes positive where a price is."""
+    columns = [f"{side}_{what}_{level:02d}" for side in ("bid", "ask") for what in ("px", "sz") for level in LEVELS]
+    broken = [_broken_ladder(side) for side in ("bid", "ask")]
+    findings = []
+    for symbol in _table(bench, BOOK_CLEAN, day).symbols():
+        rows, first = 0, None
+        with _table(bench, BOOK_CLEAN, day).open(symbol) as partition:
+            for batch in partition.frames(columns=["record_index", *columns]):
+                bad = batch.filter(pl.any_horizontal(broken))
+                rows += bad.height
+                if first is None and bad.height:
+                    first = bad["record_index"][0]
+            total = partition.manifest.rows
+        findings.append(Finding(symbol, rows == 0, {"rows": total, "broken": rows, "first_record_index": first}))
+    return findings
+
+
+def _broken_ladder(side: str) -> pl.Expr:
+    worse: Callable[[pl.Expr, pl.Expr], pl.Expr] = pl.Expr.lt if side == "bid" else pl.Expr.gt
+    px = [pl.col(f"{side}_px_{level:02d}") for level in LEVELS]
+    sz = [pl.col(f"{side}_sz_{level:02d}") for level in LEVELS]
+    faults = [~worse(deeper, nearer) for nearer, deeper in zip(px, px[1:], strict=False)]
+    faults += [nearer.is_null() & deeper.is_not_null() for nearer, deeper in zip(px, px[1:], strict=False)]
+    faults += [(size > 0) != price.is_not_null() for price, size in zip(px, sz, strict=True)]
+    return reduce(pl.Expr.or_, (fault.fill_null(value=False) for fault in faults))
+
+
+def sessions_aligned(bench: Workbench, day: dt.date) -> list[Finding]:
+    """Every row lies in the trade date's window, and trades only in its trading hours."""
+    session = cme.session(day)
+    start, end = session.window_ns
+    findings = []
+    for symbol in _table(bench, TRADES_CLEAN, day).symbols():
+        trades = _table(bench, TRADES_CLEAN, day).frame(symbol, ["ts_event", "session_date", "session"])
+        times = trades["ts_event"].to_physical()
+        outside = int(((times < start) | (times >= end)).sum()) + trades.filter(pl.col("session_date") != day).height
+        closed = trades.filter(pl.col("session") == "CLOSED").height
+        facts = {"trades": trades.height, "outside_window": outside, "outside_trading_hours": closed}
+        findings.append(Finding(symbol, not outside and not closed, facts))
+    return findings
+
+
+def bars_invariant(bench: Workbench, day: dt.date) -> list[Finding]:
+    """Low <= open, close, VWAP, POC <= high; VAL <= POC <= VAH with its share; delta = ask - bid; running extremes."""
+    low, high = pl.col("low") - PRICE_TOLERANCE, pl.col("high") + PRICE_TOLERANCE
+    zero = pl.lit(0, pl.Int64)
+    holds = {
+        "prices_in_range": pl.all_horizontal(
+            pl.col(name).is_between(low, high) for name in ("open", "close", "vwap", "poc_price")
+        ),
+        "poc_in_value_area": pl.col("poc_price").is_between(pl.col("val_price"), pl.col("vah_price")),
+        "value_area_share": pl.col("value_area_volume_pct") >= bench.settings.footprint.value_area_pct - PRICE_TOLERANCE,
+        "delta": pl.col("delta") == pl.col("ask_volume") - pl.col("bid_volume"),
+        "volume": pl.col("volume") == pl.col("ask_volume") + pl.col("bid_volume") + pl.col("unknown_volume"),
+        "running_delta": (pl.col("min_delta") <= pl.min_horizontal("delta", zero))
+        & (pl.col("max_delta") >= pl.max_horizontal("delta", zero)),
+    }
+    findings = []
+    for symbol in _table(bench, FOOTPRINT_BAR, day).symbols():
+        bars = _table(bench, FOOTPRINT_BAR, day).frame(symbol)
+        broken = bars.select((~rule.fill_null(value=True)).sum().alias(name) for name, rule in holds.items()).row(0, named=True)
+        telescopes = bars.select(
+            (pl.col("delta").cum_sum().over("bar_type") == pl.col("cum_delta")).all().alias("ok")
+        ).item()
+        facts = {"bars": bars.height, "cum_delta_telescopes": telescopes} | broken
+        findings.append(Finding(symbol, not any(broken.values()) and bool(telescopes), facts))
+    return findings
+
+
+def roll_never_goes_back(bench: Workbench, day: dt.date) -> list[Finding]:
+    """A root's front month never expires earlier than the one of the sessions before."""
+    front = _table(bench, FRONT_MONTH, day).frame().filter("is_front")
+    before = TableInput(
+        bench.lake, FRONT_MONTH, sessions_before(day, bench.settings.levels.lookback_sessions), optional=True
+    )
+    latest = before.frame().filter("is_front").group_by("root").agg(pl.col("expiry").max().alias("before"))
+    findings = []
+    for root, symbol, expiry, previous in front.join(latest, on="root", how="left").select(
+        "root", "symbol", "expiry", "before"
+    ).iter_rows():
+        facts = {"front_month": symbol, "expiry": expiry, "latest_expiry_before": previous}
+        findings.append(Finding(root, previous is None or expiry >= previous, facts))
+    return findings
+
+
+def inputs_current(bench: Workbench, day: dt.date) -> list[Finding]:
+    """Every table was made of the generations its inputs have now, under today's contract."""
+    findings = []
+    for key in contracts.all_keys():
+        for symbol, manifest in sorted(bench.lake.manifests(key, day).items()):
+            stale = [
+                f"{ref.table}/{ref.symbol}/{ref.dt}"
+                for ref in manifest.lineage.inputs
+                if (now := bench.lake.manifests(ref.table, ref.dt).get(ref.symbol)) is None or now.generation != ref.generation
+            ]
+            same_contract = manifest.contract_fingerprint == contracts.load(key).fingerprint
+            if stale or not same_contract:
+                findings.append(Finding(symbol, passed=False, facts={"table": key, "stale_inputs": stale, "contract": same_contract}))
+    return findings or [Finding("*", passed=True, facts={"tables": len(contracts.all_keys())})]
+
+
+def sources_present(bench: Workbench, day: dt.date) -> list[Finding]:
+    """Book, trades, definitions and statistics all had a source file; what is absent is named."""
+    findings = []
+    for symbol in _table(bench, TRADES, day).symbols():
+        absent = [
+            key
+            for key in (BOOK, TRADES, DEFINITION, "bronze.future.statistics")
+            if not bench.lake.manifests(key, day)[symbol].lineage.sources
+        ]
+        findings.append(Finding(symbol, not absent, {"without_a_source_file": absent}))
+    return findings
+
+
+def tick_size_agrees(bench: Workbench, day: dt.date) -> list[Finding]:
+    """The configured tick size is the one in the exchange's definition, where there is one."""
+    findings = []
+    for symbol in _table(bench, DEFINITION, day).symbols():
+        steps = _table(bench, DEFINITION, day).frame(symbol, ["min_price_increment"])["min_price_increment"].unique().to_list()
+        root = next(root for root in bench.settings.roots if symbol.startswith(root))
+        configured = bench.settings.roots[root].tick_size_nanos
+        facts = {"configured_points": configured / PRICE_SCALE, "defined_nanos": steps}
+        findings.append(Finding(symbol, all(step == configured for step in steps), facts))
+    return findings
+
+
+def _sum(column: pl.Series) -> int:
+    return int(column.sum() or 0)
+
+
+def _check(function: Callable[[Workbench, dt.date], list[Finding]], table: str, severity: Severity, *reads: str) -> Check:
+    rule = (function.__doc__ or "").strip()
+    return Check(function.__name__, table, severity, rule, (table, *reads), function)
+
+
+CHECKS: tuple[Check, ...] = (
+    _check(rows_conserved, TRADES_CLEAN, "ERROR", BOOK, TRADES, BOOK_CLEAN),
+    _check(volume_conserved, PROFILE_PRICE, "ERROR", TRADES_CLEAN, OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR),
+    _check(book_trades_match, TRADES, "ERROR", BOOK),
+    _check(one_instrument, TRADES, "ERROR", BOOK, FRONT_MONTH),
+    _check(ladder_order, BOOK_CLEAN, "ERROR"),
+    _check(sessions_aligned, TRADES_CLEAN, "ERROR"),
+    _check(bars_invariant, FOOTPRINT_BAR, "ERROR"),
+    _check(roll_never_goes_back, FRONT_MONTH, "ERROR"),
+    _check(inputs_current, "gold.future.footprint_bars", "ERROR", SESSION_LEVELS, "gold.future.market_by_price_10_first3h"),
+    _check(sources_present, TRADES, "WARN", BOOK, DEFINITION, "bronze.future.statistics"),
+    _check(tick_size_agrees, DEFINITION, "ERROR"),
+)

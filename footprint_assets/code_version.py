@@ -1,0 +1,118 @@
+"""The code version of an asset: a hash of the code its numbers depend on, found by following its imports.
+
+Nobody has to remember to bump a number: the asset's own source and every compute module it reaches (kernels,
+transforms, sources) are hashed without comments, docstrings and layout.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import textwrap
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+
+PACKAGE = __name__.partition(".")[0]
+COMPUTE_ROOMS = tuple(f"{PACKAGE}.{room}" for room in ("kernels", "transforms", "sources"))
+
+
+def code_version(function: Callable[..., object]) -> str:
+    """Hash an asset's function, the helpers beside it, and the compute code they use.
+
+    Args:
+        function: The function that computes the asset.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    helpers, modules = _reached(function)
+    digest = hashlib.sha256()
+    for helper in sorted(helpers, key=lambda f: f.__qualname__):
+        digest.update(_canonical(textwrap.dedent(inspect.getsource(helper))))
+    for module in sorted(_closure(modules)):
+        digest.update(module.encode())
+        digest.update(_module(module)[0])
+    return digest.hexdigest()[:16]
+
+
+def _reached(function: Callable[..., object]) -> tuple[set[FunctionType], set[str]]:
+    """The functions of the same module a function reaches, itself included, and the compute modules they name."""
+    helpers: set[FunctionType] = set()
+    modules: set[str] = set()
+    todo = [function]
+    while todo:
+        current = todo.pop()
+        if not isinstance(current, FunctionType) or current in helpers:
+            continue
+        helpers.add(current)
+        for name in _names(current.__code__):
+            value = current.__globals__.get(name)
+            home = _home(value)
+            if home == function.__module__ and isinstance(value, FunctionType):
+                todo.append(value)
+            elif home and home.startswith(COMPUTE_ROOMS):
+                modules.add(home)
+    return helpers, modules
+
+
+def _names(code: CodeType) -> set[str]:
+    """Every global name a code object uses, nested functions included."""
+    nested = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*nested)
+
+
+def _home(value: object) -> str | None:
+    """The module a global refers to."""
+    return value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+
+
+def _closure(start: set[str]) -> set[str]:
+    seen: set[str] = set()
+    todo = set(start)
+    while todo:
+        module = todo.pop()
+        seen.add(module)
+        todo |= _module(module)[1] - seen
+    return seen
+
+
+@cache
+def _module(name: str) -> tuple[bytes, frozenset[str]]:
+    """The canonical source of a module and the compute modules it imports."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin).read_text(encoding="utf-8")
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(COMPUTE_ROOMS):
+            imported.add(node.module)
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names if _is_module(f"{node.module}.{alias.name}")}
+        elif isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names if alias.name.startswith(COMPUTE_ROOMS)}
+    return _canonical(source), frozenset(imported)
+
+
+@cache
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent is a plain module, the name one of its attributes
+        return False
+
+
+def _canonical(source: str) -> bytes:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [  # type: ignore[attr-defined]
+                child
+                for child in body
+                if not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and isinstance(child.value.value, str))
+            ] or [ast.Pass()]
+    return ast.dump(tree).encode()

@@ -1,0 +1,197 @@
+"""A contract and how it is loaded: ``contracts/<layer>/<product>/<table>.avsc`` is the one source of a table's shape.
+
+The file is plain Avro with a few attributes more (docs/contracts.md). Everything the program needs of a table - the
+polars, arrow and pandera schemas, the documentation, the fingerprint - is built from it, nothing is written twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from footprint_assets.contracts import forms
+from footprint_assets.contracts.fields import Field, parse_field
+from footprint_assets.contracts.lint import lint
+from footprint_assets.errors import FootprintError
+
+if TYPE_CHECKING:
+    import pandera.polars as pa_polars
+    import polars as pl
+    import pyarrow as pa
+
+CONTRACTS_DIR = Path(__file__).resolve().parents[2] / "contracts"
+
+
+class ContractError(FootprintError):
+    """Something is wrong with a contract itself."""
+
+
+class ContractNotFound(ContractError):  # noqa: N818 - reads as the fact it states
+    """No contract file has this dataset key."""
+
+
+class BrokenContract(ContractError):  # noqa: N818 - reads as the fact it states
+    """A contract file is not well formed."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The promise one table keeps.
+
+    Args:
+        name: Dataset key, such as ``silver.future.trades_clean``.
+        doc: What a row is.
+        version: ``major.minor.patch``.
+        key: Columns that no two rows of a partition share; empty where rows have no identity.
+        sort: Columns the rows of a partition are ordered by, ascending.
+        fields: The columns in physical order.
+    """
+
+    name: str
+    doc: str
+    version: str
+    key: tuple[str, ...]
+    sort: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns in physical order."""
+        return tuple(field.name for field in self.fields)
+
+    def field(self, name: str) -> Field:
+        """The column of that name.
+
+        Raises:
+            KeyError: The contract has no such column.
+        """
+        return self._by_name[name]
+
+    def columns_of_kind(self, *kinds: str) -> tuple[str, ...]:
+        """Names of the columns of these kinds, in physical order."""
+        return tuple(field.name for field in self.fields if field.kind in kinds)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {field.name: field for field in self.fields}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of what the bytes of a partition depend on.
+
+        Names, order, exact types, nullability, units, checks, key and sort; not docs, kinds or version. Avro's own
+        fingerprint ignores logical types, so that ns to us (a 1,000-fold error) would go unseen.
+        """
+        content = {
+            "name": self.name,
+            "key": self.key,
+            "sort": self.sort,
+            "fields": [
+                [field.name, field.type_name, field.nullable, field.unit, field.checks.as_dict()]
+                for field in self.fields
+            ],
+        }
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def polars_schema(self) -> pl.Schema:
+        """The polars schema, in physical order."""
+        return forms.polars_schema(self)
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The pyarrow schema with docs, units and the identity of the contract in its metadata."""
+        return forms.arrow_schema(self)
+
+    @cached_property
+    def pandera_schema(self) -> pa_polars.DataFrameSchema:
+        """The strict, ordered, non-coercing pandera schema; give it collected frames only."""
+        return forms.pandera_schema(self)
+
+    def table_columns(self) -> list[forms.TableColumn]:
+        """Plain data for catalogues and user interfaces, one entry a column."""
+        return forms.table_columns(self)
+
+
+def parse(raw: Mapping[str, Any], key: str | None = None) -> Contract:
+    """Build a contract from the JSON of its file.
+
+    Args:
+        raw: The JSON object.
+        key: Dataset key its path stands for; None where there is no path.
+
+    Returns:
+        The contract.
+
+    Raises:
+        BrokenContract: The JSON is not a well-formed contract; the message lists every finding.
+    """
+    if findings := lint(raw, key):
+        raise BrokenContract(
+            "The contract is not well formed: " + "; ".join(findings) + ".",
+            where={"contract": key or raw.get("name")} if isinstance(raw, Mapping) else {"contract": key},
+            remedy="Correct the .avsc file; docs/contracts.md has the rules.",
+        )
+    return Contract(
+        name=f"{raw['namespace']}.{raw['name']}",
+        doc=raw["doc"],
+        version=raw["version"],
+        key=tuple(raw["key"]),
+        sort=tuple(raw["sort"]),
+        fields=tuple(parse_field(field) for field in raw["fields"]),
+    )
+
+
+def path_of(key: str, root: Path = CONTRACTS_DIR) -> Path:
+    """Where the contract of a dataset key lies."""
+    return root.joinpath(*key.split(".")).with_suffix(".avsc")
+
+
+def all_keys(root: Path = CONTRACTS_DIR) -> list[str]:
+    """Dataset keys of every contract, sorted."""
+    return sorted(".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.avsc"))
+
+
+@cache
+def load(key: str, root: Path = CONTRACTS_DIR) -> Contract:
+    """Load the contract of a dataset; later calls return the same object.
+
+    Args:
+        key: Dataset key, such as ``silver.future.trades_clean``.
+        root: Directory of the contracts.
+
+    Returns:
+        The contract.
+
+    Raises:
+        ContractNotFound: There is no file for the key.
+        BrokenContract: The file is not JSON or not a well-formed contract.
+    """
+    path = path_of(key, root)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        known = ", ".join(all_keys(root)) or "none"
+        raise ContractNotFound(
+            "There is no contract for this dataset.", where={"table": key}, remedy=f"Use one of: {known}."
+        ) from None
+    try:
+        raw = json.loads(text, object_pairs_hook=_unique_attributes)
+    except ValueError as error:
+        raise BrokenContract(f"The contract is not JSON: {error}.", where={"contract": key}) from error
+    return parse(raw, key)
+
+
+def _unique_attributes(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse ``{"unit": ..., "unit": ...}``, of which json silently keeps the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"attribute {next(name for name in names if names.count(name) > 1)!r} appears twice")
+    return found

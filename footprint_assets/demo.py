@@ -1,0 +1,83 @@
+"""The steps of ``footprint-assets demo``: a simulated market through the whole graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from footprint_assets import sample
+from footprint_assets.assets import TABLES
+from footprint_assets.audit import audit, published_dates
+from footprint_assets.errors import FootprintError
+from footprint_assets.pages import write_footprint_page
+from footprint_assets.resources import Workbench
+from footprint_assets.settings import Settings
+
+PAGE = Path("build/footprint.html")
+SAMPLE_FOLDER = "sample"
+
+
+class DropFolderInUse(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """The drop folder holds files that are not the demo's."""
+
+
+def write_market(settings: Settings, records_per_session: int | None, progress: Callable[[float], None]) -> None:
+    """Write the simulated market into the drop folder.
+
+    Args:
+        settings: Names the drop folder.
+        records_per_session: MBP-10 records of the front ES contract a session; the sample's own where ``None``.
+        progress: Called with the share done.
+
+    Raises:
+        DropFolderInUse: It holds other files: simulated and real data never share a lake.
+    """
+    folder = settings.dbn_dir / SAMPLE_FOLDER
+    others = [entry.path for entry in Workbench(settings).catalog().entries if not entry.path.is_relative_to(folder)]
+    if others:
+        raise DropFolderInUse(
+            "The drop folder holds other files; simulated and real data do not share a lake.",
+            where={"folder": settings.dbn_dir, "first": others[0].name, "files": len(others)},
+            remedy="set FOOTPRINT_DBN_DIR and FOOTPRINT_LAKE_ROOT to empty folders for the demo.",
+        )
+    sample.write_sample(
+        folder,
+        sample.DEFAULT_START,
+        sample.DEFAULT_END,
+        sample.DEFAULT_RECORDS if records_per_session is None else records_per_session,
+        sample.DEFAULT_SEED,
+        progress=progress,
+    )
+
+
+def audit_counts(settings: Settings) -> tuple[int, int]:
+    """``(findings, errors)`` of the audit over the whole lake."""
+    rows = list(audit(Workbench(settings)))
+    return len(rows), sum(row.is_error for row in rows)
+
+
+def summary(settings: Settings) -> tuple[list[str], list[list[object]]]:
+    """Headings and rows of the closing table: what every table holds now."""
+    lake = Workbench(settings).lake
+    rows: list[list[object]] = []
+    for table in TABLES:
+        manifests = [m for day in lake.dates(table.key) for m in lake.manifests(table.key, day).items()]
+        rows.append(
+            [
+                table.key,
+                len(lake.dates(table.key)),
+                ", ".join(sorted({symbol for symbol, _ in manifests})),
+                f"{sum(m.rows for _, m in manifests):,}",
+                f"{sum(m.bytes for _, m in manifests) / 1e6:.1f}",
+            ]
+        )
+    return ["table", "trade dates", "contracts", "rows", "MB"], rows
+
+
+def write_page(settings: Settings) -> Path:
+    """Write the footprint page of the last trade date's first contract."""
+    bench = Workbench(settings)
+    day = published_dates(bench)[-1]
+    symbol = sorted(bench.lake.manifests("silver.future.footprint_bar", day))[0]
+    write_footprint_page(settings, day, symbol, "time_5m", PAGE, simulated=True)
+    return PAGE

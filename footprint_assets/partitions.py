@@ -1,0 +1,54 @@
+"""How the lake is partitioned for Dagster: one definition for every table, one look-back mapping.
+
+The only module that knows exclusions and mappings. The partition key is the CME trade date; weekends and full closures
+are excluded, half days are not. A trade date becomes a partition at midnight in New York after it ends.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import dagster as dg
+
+from footprint_assets import calendar as cme
+from footprint_assets.settings import LevelSettings
+
+WEEKENDS = "0 0 * * 6,0"
+
+
+def lake_partitions() -> dg.DailyPartitionsDefinition:
+    """The trade dates of the lake, as Dagster partitions.
+
+    ``end_offset`` stays 0: with exclusions a positive one runs past the day it means (dagster issue 33551).
+
+    Returns:
+        A daily definition whose keys are exactly the sessions of the calendar, from PARTITION_START to CALENDAR_END.
+    """
+    closures = cme.closures(cme.PARTITION_START, cme.CALENDAR_END)
+    return dg.DailyPartitionsDefinition(
+        start_date=_midnight(cme.PARTITION_START),
+        end_date=_midnight(cme.CALENDAR_END + dt.timedelta(days=1)),
+        timezone=cme.NEW_YORK.key,
+        end_offset=0,
+        exclusions=[WEEKENDS, *(_midnight(date) for date in closures)],
+    )
+
+
+def lookback(levels: LevelSettings) -> dg.TimeWindowPartitionMapping:
+    """The prior sessions a look-back reads: offsets count partitions, so weekends and closures are stepped over.
+
+    Args:
+        levels: How many sessions to look back.
+
+    Returns:
+        A mapping to the ``lookback_sessions`` partitions before a partition. The first sessions of the lake have fewer.
+    """
+    return dg.TimeWindowPartitionMapping(start_offset=-levels.lookback_sessions, end_offset=-1)
+
+
+def _midnight(date: dt.date) -> dt.datetime:
+    return dt.datetime.combine(date, dt.time(), tzinfo=cme.NEW_YORK)
+
+
+LAKE_PARTITIONS = lake_partitions()
+LOOKBACK = lookback(LevelSettings())

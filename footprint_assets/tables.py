@@ -1,0 +1,306 @@
+"""A lake table: the function that computes it, and everything that decides what is published.
+
+Compute, validate, stage: the rows of one table and trade date flow through here whoever asks for them (a Dagster run,
+the command line, a notebook). Nothing here knows Dagster.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+from pydantic import BaseModel
+
+from footprint_assets import calendar as cme
+from footprint_assets import contracts
+from footprint_assets.code_version import code_version
+from footprint_assets.errors import FootprintError
+from footprint_assets.lake import InputRef, Lake, Lineage, Manifest, Partition, SourceRef, Stage
+from footprint_assets.resources import Workbench
+from footprint_assets.settings import Settings
+
+
+class PartitionMissing(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """A table has no published partition for a trade date."""
+
+
+class TooManyQuarantined(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """More rows were set aside than the settings allow."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a table's function may know besides its inputs: the trade date's session and the settings."""
+
+    session: cme.Session
+    bench: Workbench
+
+    @classmethod
+    def of(cls, trade_date: dt.date, bench: Workbench) -> Scope:
+        """The scope of one trade date."""
+        return cls(cme.session(trade_date), bench)
+
+    @property
+    def trade_date(self) -> dt.date:
+        """The partition's CME trade date."""
+        return self.session.trade_date
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        return self.bench.settings
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of one contract, or only facts about it.
+
+    Args:
+        symbol: The contract the rows belong to.
+        frame: The rows; ``None`` declares the contract, with no rows yet.
+        part: Number of the Parquet part the rows go to (bronze: one part a source file).
+        rows_in: Rows read to make them, for the conservation equation.
+        filtered: Rows left out, by named rule.
+        quarantined: Rows set aside with their reason.
+        notes: Facts for the manifest.
+    """
+
+    symbol: str
+    frame: pl.DataFrame | None = None
+    part: int = 0
+    rows_in: int = 0
+    filtered: Mapping[str, int] = field(default_factory=dict)
+    quarantined: tuple[Mapping[str, object], ...] = ()
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableInput:
+    """One table at one or several trade dates, opened only when its rows are needed.
+
+    Args:
+        lake: The lake it is read from.
+        table: Dataset key, such as ``silver.future.trades_clean``.
+        dates: The trade dates; several for a look-back.
+        optional: Whether a trade date that is not published reads as no rows (look-backs) or raises.
+    """
+
+    lake: Lake
+    table: str
+    dates: tuple[dt.date, ...]
+    optional: bool = False
+
+    def manifests(self) -> dict[tuple[dt.date, str], Manifest]:
+        """The manifest a reader would see now, by trade date and contract.
+
+        Raises:
+            PartitionMissing: A trade date is not published and the input is not optional.
+        """
+        found: dict[tuple[dt.date, str], Manifest] = {}
+        for day in self.dates:
+            published = self.lake.manifests(self.table, day)
+            if not published and not self.optional:
+                raise PartitionMissing(
+                    f"{self.table} is not published for {day}.",
+                    where={"table": self.table, "dt": day},
+                    remedy=f"footprint-assets run --date {day}",
+                )
+            found |= {(day, symbol): manifest for symbol, manifest in sorted(published.items())}
+        return found
+
+    def refs(self) -> tuple[InputRef, ...]:
+        """The generations a reader would see now."""
+        return tuple(
+            InputRef(table=self.table, dt=day, symbol=symbol, generation=manifest.generation)
+            for (day, symbol), manifest in self.manifests().items()
+        )
+
+    def symbols(self) -> list[str]:
+        """The contracts published."""
+        return sorted({symbol for _, symbol in self.manifests()})
+
+    def frame(self, symbol: str | None = None, columns: list[str] | None = None) -> pl.DataFrame:
+        """The rows in contract types, in date order.
+
+        Args:
+            symbol: One contract; all of them where ``None``.
+            columns: Columns to read; all where ``None``.
+
+        Returns:
+            The rows; none where nothing is published and the input is optional.
+        """
+        schema = contracts.load(self.table).polars_schema
+        frames = [pl.DataFrame(schema={name: schema[name] for name in columns or schema})]
+        for day, published in self.manifests():
+            if symbol in (None, published):
+                with self.lake.read(self.table, day, published) as partition:
+                    frames.append(partition.frame(columns))
+        return pl.concat(frames)
+
+    def open(self, symbol: str) -> Partition:
+        """The pinned partition of one contract at the input's only trade date, for streaming."""
+        (day,) = self.dates
+        return self.lake.read(self.table, day, symbol)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A table's rows of one trade date, validated and written aside, waiting to be published."""
+
+    stage: Stage
+    rows: int
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The published partition already is what this code would make of these inputs."""
+
+    table: str
+    trade_date: dt.date
+
+
+def no_sources(_: Scope) -> tuple[SourceRef, ...]:
+    """The sources of a table made from other tables."""
+    return ()
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """One lake table.
+
+    Args:
+        key: Dataset key; asset key, lake path and contract follow from it.
+        function: ``(scope, **inputs) -> Iterable[Batch]``, the rows of every contract of the trade date.
+        code: The function whose code decides the code version.
+        inputs: Input name to dataset key, read at the same trade date.
+        lookback: Input name to dataset key, read at the sessions before.
+        config: The settings groups the numbers depend on.
+        sources: The source files of a trade date (bronze).
+    """
+
+    key: str
+    function: Callable[..., Iterable[Batch]]
+    code: Callable[..., object]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    lookback: Mapping[str, str] = field(default_factory=dict)
+    config: Callable[[Settings], tuple[BaseModel, ...]] = lambda _: ()
+    sources: Callable[[Scope], tuple[SourceRef, ...]] = no_sources
+
+    @cached_property
+    def contract(self) -> contracts.Contract:
+        """The table's contract."""
+        return contracts.load(self.key)
+
+    def open_inputs(self, scope: Scope) -> dict[str, TableInput]:
+        """Every input of a trade date as a lazy handle."""
+        lake, day = scope.bench.lake, scope.trade_date
+        before = sessions_before(day, scope.settings.levels.lookback_sessions)
+        return {name: TableInput(lake, table, (day,)) for name, table in self.inputs.items()} | {
+            name: TableInput(lake, table, before, optional=True) for name, table in self.lookback.items()
+        }
+
+    def lineage(self, scope: Scope, inputs: Mapping[str, TableInput], run_id: str = "") -> Lineage:
+        """What the partition would be made of today."""
+        groups = [group.model_dump(mode="json") for group in self.config(scope.settings)]
+        return Lineage(
+            inputs=tuple(ref for table in inputs.values() for ref in table.refs()),
+            sources=self.sources(scope),
+            code_version=code_version(self.code),
+            config_hash=hashlib.sha256(json.dumps(groups, sort_keys=True).encode()).hexdigest()[:16],
+            run_id=run_id,
+        )
+
+    def is_current(self, scope: Scope) -> bool:
+        """Whether the published partition is what this code would make of today's inputs and sources."""
+        try:
+            lineage = self.lineage(scope, self.open_inputs(scope))
+        except PartitionMissing:
+            return False
+        return scope.bench.lake.is_current(self.key, scope.trade_date, lineage, self.contract.fingerprint)
+
+    def stage(self, scope: Scope, inputs: Mapping[str, TableInput], run_id: str) -> Staged | Unchanged:
+        """Compute the partition, validating every batch, and write it aside.
+
+        Args:
+            scope: The trade date and the settings.
+            inputs: The opened inputs.
+            run_id: The run that asks.
+
+        Returns:
+            The stage to publish, or ``Unchanged`` where the published partition is current.
+
+        Raises:
+            ContractViolation: A batch breaks the contract; the stage is discarded.
+            TooManyQuarantined: More rows were set aside than the settings allow.
+            FootprintError: A source was refused.
+        """
+        lineage = self.lineage(scope, inputs, run_id)
+        lake = scope.bench.lake
+        if lake.is_current(self.key, scope.trade_date, lineage, self.contract.fingerprint):
+            return Unchanged(self.key, scope.trade_date)
+        stage = lake.stage(self.key, scope.trade_date, lineage=lineage, schema=self.contract.arrow_schema)
+        try:
+            rows = self._fill(stage, scope, inputs)
+        except BaseException:  # whatever ends the computation, an interrupt included, the stage must not stay
+            stage.discard()
+            raise
+        return Staged(stage, rows)
+
+    def _fill(self, stage: Stage, scope: Scope, inputs: Mapping[str, TableInput]) -> int:
+        validators: dict[tuple[str, int], contracts.Validator] = {}
+        rows = rows_in = quarantined = 0
+        for batch in self.function(scope, **inputs):
+            stage.declare(batch.symbol)
+            if batch.frame is not None and batch.frame.height:
+                frame = batch.frame.select(self.contract.polars_schema.names())
+                validators.setdefault(
+                    (batch.symbol, batch.part), contracts.Validator(self.contract)
+                ).validate(frame)
+                stage.write(batch.symbol, frame, part=batch.part)
+                rows += frame.height
+            if batch.quarantined:
+                stage.quarantine(batch.symbol, batch.quarantined)
+            stage.count(batch.symbol, rows_in=batch.rows_in, filtered=batch.filtered, notes=batch.notes)
+            rows_in += batch.rows_in
+            quarantined += len(batch.quarantined)
+        allowed = scope.settings.ingest.max_quarantined_share
+        if quarantined > allowed * max(rows_in, 1):
+            raise TooManyQuarantined(
+                f"{quarantined} of {rows_in} rows were set aside; at most {allowed:.2%} may be.",
+                where={"table": self.key, "dt": scope.trade_date},
+                remedy="footprint-assets ingest shows each file's faults; get the file again or raise "
+                "FOOTPRINT_INGEST__MAX_QUARANTINED_SHARE.",
+            )
+        return rows
+
+
+def sessions_before(day: dt.date, count: int) -> tuple[dt.date, ...]:
+    """The ``count`` sessions before a trade date, oldest first, as far as the lake's calendar reaches."""
+    start = max(cme.PARTITION_START, day - dt.timedelta(days=2 * count + 10))
+    return tuple(cme.sessions(start, day - dt.timedelta(days=1))[-count:]) if start < day else ()
+
+
+def each_contract(
+    function: Callable[..., pl.DataFrame | Iterable[pl.DataFrame]],
+) -> Callable[..., Iterator[Batch]]:
+    """Run a per-contract function over every contract of the first input.
+
+    Args:
+        function: ``(scope, **frames) -> rows``; receives each input's rows of one contract.
+
+    Returns:
+        A function for ``LakeTable.function``.
+    """
+
+    def over_contracts(scope: Scope, **inputs: TableInput) -> Iterator[Batch]:
+        first = next(iter(inputs.values()))
+        for symbol in first.symbols():
+            frames = {name: table.frame(symbol) for name, table in inputs.items()}
+            yield Batch(symbol, function(scope, **frames))
+
+    return over_contracts

@@ -1,0 +1,70 @@
+"""Frames that keep a contract, built from the contract alone, for the tests that break them one rule at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+
+from footprint_assets.contracts import Contract, Field
+from footprint_assets.contracts.forms import polars_dtype
+
+EPOCH_NS = 1_700_000_000_000_000_000
+TEXT = "ESZ5"
+
+
+def valid_frame(contract: Contract, rows: int = 4) -> pl.DataFrame:
+    """A frame that keeps the contract: its last sort column rises, the others stay, nulls stand where they may."""
+    rising = contract.field(contract.sort[-1]) if contract.sort else None
+    if rising is not None and rising.physical == "enum":
+        rows = min(rows, len(rising.symbols))
+    return pl.DataFrame([column(field, rows, counting=field is rising) for field in contract.fields])
+
+
+def column(field: Field, rows: int, *, counting: bool = False) -> pl.Series:
+    """Values that keep the checks of one column: rising when counting, else one value with a null in the second row."""
+    values = _values(field, rows, counting=counting)
+    if field.nullable and rows > 1:
+        values[1] = None
+    return pl.Series(field.name, values, dtype=polars_dtype(field), strict=True)
+
+
+def _values(field: Field, rows: int, *, counting: bool) -> list[object]:
+    checks, steps = field.checks, (range(rows) if counting else [0] * rows)
+    if field.physical == "enum":
+        return [field.symbols[min(step, len(field.symbols) - 1)] for step in steps]
+    if field.physical == "string":
+        texts = [f"{step:04d}Z5" if counting else TEXT for step in steps]
+        return [f"L{text}" for text in texts] if (checks.matches or "").startswith("^[A-Z][") else texts
+    if field.physical == "bool":
+        return [bool(step % 2) for step in steps]
+    if field.physical == "date":
+        return [dt.date(2025, 9, 1) + dt.timedelta(days=step) for step in steps]
+    if field.physical.startswith("timestamp"):
+        return [EPOCH_NS + step for step in steps]
+    if checks.isin is not None:
+        return [checks.isin[0]] * rows
+    low = next((v for v in (checks.ge, checks.gt) if v is not None), None)
+    high = next((v for v in (checks.le, checks.lt) if v is not None), None)
+    base = low + (checks.gt is not None) if low is not None else (high if high is not None else 1)
+    number = float if field.is_float else int
+    return [number(base + step) for step in steps]
+
+
+def broken_value(field: Field, check: str) -> object:
+    """A value of the right type that breaks one check of a column."""
+    value = getattr(field.checks, check)
+    number = float if field.is_float else int
+    match check:
+        case "ge":
+            return number(np.floor(value) - 1)
+        case "le":
+            return number(np.ceil(value) + 1)
+        case "gt" | "lt":
+            return number(value)
+        case "isin":
+            return max(value) + 1
+        case "matches":
+            return "not a value-of this column"
+    raise ValueError(check)
