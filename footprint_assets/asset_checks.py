@@ -7,7 +7,7 @@ import warnings
 
 import dagster as dg
 
-from footprint_assets.checks import CHECKS, Check
+from footprint_assets.checks import Check
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.partitions import LAKE_PARTITIONS
 
@@ -44,10 +44,14 @@ def build_asset_check(check: Check) -> dg.AssetChecksDefinition:
             return dg.AssetCheckResult(
                 passed=not failed,
                 severity=dg.AssetCheckSeverity[check.severity],
-                description="; ".join(f"{f.symbol}: {dict(f.facts)}" for f in failed[:SHOWN_FINDINGS]) or check.rule,
+                description="; ".join(f"{f.symbol}: {dict(f.facts)}" for f in failed[:SHOWN_FINDINGS])
+                or check.rule,
                 metadata={
                     "findings": dg.JsonMetadataValue(
-                        [{"symbol": f.symbol, "passed": f.passed, **_plain(f.facts)} for f in findings[:SHOWN_FINDINGS]]
+                        [
+                            {"symbol": f.symbol, "passed": f.passed, **_plain(f.facts)}
+                            for f in findings[:SHOWN_FINDINGS]
+                        ]
                     ),
                     "failed": len(failed),
                 },

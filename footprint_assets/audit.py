@@ -52,7 +52,13 @@ def audit(bench: Workbench, start: dt.date | None = None, end: dt.date | None = 
                 yield AuditRow(day, check, finding)
 
 
-def published_dates(bench: Workbench, start: dt.date | None = None, end: dt.date | None = None) -> list[dt.date]:
+def published_dates(
+    bench: Workbench, start: dt.date | None = None, end: dt.date | None = None
+) -> list[dt.date]:
     """The trade dates of the range that have a roll map, the first thing a run publishes."""
     dates = bench.lake.dates("bronze.future.front_month")
-    return [day for day in dates if (start is None or day >= start) and (end is None or day <= end) and cme.is_session(day)]
+    return [
+        day
+        for day in dates
+        if (start is None or day >= start) and (end is None or day <= end) and cme.is_session(day)
+    ]

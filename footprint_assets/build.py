@@ -15,7 +15,9 @@ from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 
 
-def build_definitions(settings: Settings, *, resource_overrides: dict[str, object] | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, *, resource_overrides: dict[str, object] | None = None
+) -> dg.Definitions:
     """Put the asset graph together.
 
     Args:

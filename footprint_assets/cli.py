@@ -43,7 +43,9 @@ def main() -> None:
 def sample(
     start: OptionalDate = None,
     end: OptionalDate = None,
-    records_per_session: Annotated[int | None, typer.Option(min=1000, help="MBP-10 records of the front ES contract.")] = None,
+    records_per_session: Annotated[
+        int | None, typer.Option(min=1000, help="MBP-10 records of the front ES contract.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory; the drop folder by default.")] = None,
 ) -> None:
@@ -66,7 +68,9 @@ def sample(
 @app.command()
 def ingest(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="DBN files, or folders of them.")],
-    register: Annotated[bool, typer.Option("--register", help="Put accepted files into the drop folder.")] = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Put accepted files into the drop folder.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Verify DBN files record by record: accepted, quarantined (some rows set aside) or refused."""
@@ -84,7 +88,16 @@ def ingest(
         console.table(
             ["file", "verdict", "schema", "records", "yielded", "quarantined", "rule", "offset"],
             [
-                [v.path.name, v.status, v.schema, v.records, v.yielded, v.quarantined, v.rule or v.warning, v.offset]
+                [
+                    v.path.name,
+                    v.status,
+                    v.schema,
+                    v.records,
+                    v.yielded,
+                    v.quarantined,
+                    v.rule or v.warning,
+                    v.offset,
+                ]
                 for v in found
             ],
         )
@@ -97,7 +110,9 @@ def run(
     date: Annotated[str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="One trade date.")] = None,
     start: OptionalDate = None,
     end: OptionalDate = None,
-    workers: Annotated[int, typer.Option(min=1, help="Trade dates at once, each in a process of its own.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Trade dates at once, each in a process of its own.")
+    ] = 1,
 ) -> None:
     """Run trade dates from DBN to gold, with every check. Without dates: every date the drop folder covers."""
     dates = _dates(_settings(), date, start, end)
@@ -135,10 +150,15 @@ def audit(start: OptionalDate = None, end: OptionalDate = None, as_json: JsonFla
         if failed:
             console.table(
                 ["trade date", "check", "contract", "severity", "facts"],
-                [[r.trade_date, r.check.name, r.finding.symbol, r.check.severity, dict(r.finding.facts)] for r in failed],
+                [
+                    [r.trade_date, r.check.name, r.finding.symbol, r.check.severity, dict(r.finding.facts)]
+                    for r in failed
+                ],
             )
         dates = len({row.trade_date for row in rows})
-        typer.echo(f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed")
+        typer.echo(
+            f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed"
+        )
     if not rows:
         typer.secho("nothing is published in this range", fg="red", err=True)
     if not rows or any(row.is_error for row in rows):
@@ -157,7 +177,8 @@ def status(start: OptionalDate = None, end: OptionalDate = None, as_json: JsonFl
         return
     keys = list(next(iter(states.values()), {}))
     console.table(
-        ["table", *(str(day) for day in states)], [[key, *(tables[key] for tables in states.values())] for key in keys]
+        ["table", *(str(day) for day in states)],
+        [[key, *(tables[key] for tables in states.values())] for key in keys],
     )
 
 
@@ -170,12 +191,18 @@ class View(StrEnum):
 
 @app.command()
 def show(
-    table: Annotated[str, typer.Argument(help="Dataset key such as silver.future.footprint_bar, or a Parquet file.")],
-    date: Annotated[str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="Trade date of a lake table.")] = None,
+    table: Annotated[
+        str, typer.Argument(help="Dataset key such as silver.future.footprint_bar, or a Parquet file.")
+    ],
+    date: Annotated[
+        str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="Trade date of a lake table.")
+    ] = None,
     symbol: Annotated[str | None, typer.Option(help="One contract.")] = None,
     head: Annotated[int | None, typer.Option(min=1, help="First rows.")] = None,
     tail: Annotated[int | None, typer.Option(min=1, help="Last rows.")] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Columns with types, units and documentation.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Columns with types, units and documentation.")
+    ] = False,
     plot: Annotated[str | None, typer.Option(metavar="COLUMN", help="Draw a numeric column.")] = None,
 ) -> None:
     """Show rows, the schema or a plot of any lake table or Parquet file."""
@@ -200,7 +227,9 @@ def page(
     symbol: Annotated[str, typer.Option(help="Contract, such as ESU4.")],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/footprint.html"),
     bar_type: Annotated[str, typer.Option(help="Such as time_5m, range_10t, volume_1000.")] = "time_5m",
-    simulated: Annotated[bool, typer.Option("--simulated", help="Say on the page that the market is simulated.")] = False,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Say on the page that the market is simulated.")
+    ] = False,
 ) -> None:
     """Write one self-contained HTML page with the footprint chart of a trade date."""
     from footprint_assets.pages import write_footprint_page
@@ -254,7 +283,6 @@ def _dates(settings: Settings, date: str | None, start: str | None, end: str | N
     """The trade dates a command speaks of."""
     from footprint_assets import calendar as cme
     from footprint_assets.resources import Workbench
-    from footprint_assets.sources.catalog import covered_dates
 
     if date is not None:
         day = _date(date)
@@ -263,9 +291,11 @@ def _dates(settings: Settings, date: str | None, start: str | None, end: str | N
     first, last = _date(start), _date(end)
     if first is not None and last is not None:
         return cme.sessions(first, last)
-    dates = covered_dates(Workbench(settings).catalog(), first, last)
+    dates = Workbench(settings).covered_dates(first, last)
     if not dates:
-        raise typer.BadParameter(f"no MBP-10 or trades file in {settings.dbn_dir}; see footprint-assets sample or ingest")
+        raise typer.BadParameter(
+            f"no MBP-10 or trades file in {settings.dbn_dir}; see footprint-assets sample or ingest"
+        )
     return dates
 
 

@@ -91,7 +91,11 @@ def _module(name: str) -> tuple[bytes, frozenset[str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(COMPUTE_ROOMS):
             imported.add(node.module)
-            imported |= {f"{node.module}.{alias.name}" for alias in node.names if _is_module(f"{node.module}.{alias.name}")}
+            imported |= {
+                f"{node.module}.{alias.name}"
+                for alias in node.names
+                if _is_module(f"{node.module}.{alias.name}")
+            }
         elif isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names if alias.name.startswith(COMPUTE_ROOMS)}
     return _canonical(source), frozenset(imported)
@@ -113,6 +117,10 @@ def _canonical(source: str) -> bytes:
             node.body = [  # type: ignore[attr-defined]
                 child
                 for child in body
-                if not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and isinstance(child.value.value, str))
+                if not (
+                    isinstance(child, ast.Expr)
+                    and isinstance(child.value, ast.Constant)
+                    and isinstance(child.value.value, str)
+                )
             ] or [ast.Pass()]
     return ast.dump(tree).encode()

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-STYLES = {"failed": "red", "refused": "red", "missing": "red", "stale": "yellow", "quarantined": "yellow", "ERROR": "red"}
+STYLES = {
+    "failed": "red",
+    "refused": "red",
+    "missing": "red",
+    "stale": "yellow",
+    "quarantined": "yellow",
+    "ERROR": "red",
+}
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -21,7 +28,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
     shown = Table(*columns)
     for row in rows:
-        shown.add_row(*(Text("" if cell is None else str(cell), style=STYLES.get(str(cell), "")) for cell in row))
+        shown.add_row(
+            *(Text("" if cell is None else str(cell), style=STYLES.get(str(cell), "")) for cell in row)
+        )
     Console().print(shown)
 
 
@@ -36,9 +45,18 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[float],
     Yields:
         A function that advances the bar.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     count = [MofNCompleteColumn()] if total is not None else []
-    with Progress(SpinnerColumn(), TextColumn(label), BarColumn(), *count, TimeElapsedColumn(), transient=True) as bar:
+    with Progress(
+        SpinnerColumn(), TextColumn(label), BarColumn(), *count, TimeElapsedColumn(), transient=True
+    ) as bar:
         task = bar.add_task(label, total=1.0 if total is None else total)
         yield lambda steps: bar.advance(task, steps)

@@ -21,7 +21,9 @@ class DropFolderInUse(FootprintError):  # noqa: N818 - names the fact a reader m
     """The drop folder holds files that are not the demo's."""
 
 
-def write_market(settings: Settings, records_per_session: int | None, progress: Callable[[float], None]) -> None:
+def write_market(
+    settings: Settings, records_per_session: int | None, progress: Callable[[float], None]
+) -> None:
     """Write the simulated market into the drop folder.
 
     Args:
@@ -33,7 +35,9 @@ def write_market(settings: Settings, records_per_session: int | None, progress: 
         DropFolderInUse: It holds other files: simulated and real data never share a lake.
     """
     folder = settings.dbn_dir / SAMPLE_FOLDER
-    others = [entry.path for entry in Workbench(settings).catalog().entries if not entry.path.is_relative_to(folder)]
+    others = [
+        entry.path for entry in Workbench(settings).catalog().entries if not entry.path.is_relative_to(folder)
+    ]
     if others:
         raise DropFolderInUse(
             "The drop folder holds other files; simulated and real data do not share a lake.",

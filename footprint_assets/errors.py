@@ -15,7 +15,9 @@ class FootprintError(Exception):
         remedy: The command or change that mends it.
     """
 
-    def __init__(self, message: str, *, where: dict[str, object] | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, where: dict[str, object] | None = None, remedy: str | None = None
+    ) -> None:
         self.message = message
         self.where = dict(where or {})
         self.remedy = remedy

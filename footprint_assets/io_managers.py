@@ -30,7 +30,9 @@ class HivePartitionedParquetIOManager(dg.IOManager):
         if isinstance(obj, Staged):
             obj.stage.publish()
         elif not isinstance(obj, Unchanged):
-            raise TypeError(f"{context.asset_key.to_user_string()} gave a {type(obj).__name__}; declare it with lake_asset")
+            raise TypeError(
+                f"{context.asset_key.to_user_string()} gave a {type(obj).__name__}; declare it with lake_asset"
+            )
         day = dt.date.fromisoformat(context.partition_key)
         table = ".".join(context.asset_key.path)
         manifests = self._bench.lake.manifests(table, day)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import dagster as dg
 
 from footprint_assets.assets import TABLES
 from footprint_assets.audit import audit
-import datetime as dt
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.tables import LakeTable
 
 LAKE_DAILY = "lake_daily"
-LAKE_FIRST_PASS = "lake_first_pass"
-LAKE_SECOND_PASS = "lake_second_pass"
+LAKE_FIRST_PASS = "lake_first_pass"  # noqa: S105 - a job, not a secret
+LAKE_SECOND_PASS = "lake_second_pass"  # noqa: S105 - a job, not a secret
 LAKE_AUDIT = "lake_audit"
 
 
@@ -36,7 +37,9 @@ class AuditConfig(dg.Config):
     end: str = ""
 
 
-@dg.op(required_resource_keys={WORKBENCH}, description="Run every cross-table check; fail on an ERROR finding.")
+@dg.op(
+    required_resource_keys={WORKBENCH}, description="Run every cross-table check; fail on an ERROR finding."
+)
 def audit_lake(context: dg.OpExecutionContext, config: AuditConfig) -> None:
     """Run the audit and show its failures as a table."""
     rows = list(
@@ -54,7 +57,9 @@ def audit_lake(context: dg.OpExecutionContext, config: AuditConfig) -> None:
     metadata = {"findings": len(rows), "failed": len(failed), "table": dg.MetadataValue.md("\n".join(lines))}
     context.add_output_metadata(metadata)
     if any(row.is_error for row in rows):
-        raise dg.Failure(f"{sum(row.is_error for row in rows)} findings failed the audit.", metadata, allow_retries=False)
+        raise dg.Failure(
+            f"{sum(row.is_error for row in rows)} findings failed the audit.", metadata, allow_retries=False
+        )
 
 
 @dg.job(name=LAKE_AUDIT, description="The cross-table checks alone, over a range of trade dates.")
@@ -70,7 +75,9 @@ def build_jobs() -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]:
     all_assets = _assets([table.key for table in TABLES])
     checks = dg.AssetSelection.checks_for_assets(*(dg.AssetKey(table.key.split(".")) for table in TABLES))
     return [
-        dg.define_asset_job(LAKE_DAILY, all_assets | checks, description="One trade date: DBN to gold, every check."),
+        dg.define_asset_job(
+            LAKE_DAILY, all_assets | checks, description="One trade date: DBN to gold, every check."
+        ),
         dg.define_asset_job(
             LAKE_FIRST_PASS,
             early_assets.without_checks(),

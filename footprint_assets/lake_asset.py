@@ -174,7 +174,13 @@ def _contract_check(asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
         )
 
 
-def _contract_result(asset_key: dg.AssetKey, *, passed: bool, facts: Mapping[str, object]) -> dg.AssetCheckResult:
+def _contract_result(
+    asset_key: dg.AssetKey, *, passed: bool, facts: Mapping[str, object]
+) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        check_name=CONTRACT_CHECK, asset_key=asset_key, passed=passed, severity=dg.AssetCheckSeverity.ERROR, metadata=dict(facts)
+        check_name=CONTRACT_CHECK,
+        asset_key=asset_key,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata=dict(facts),
     )

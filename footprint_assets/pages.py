@@ -33,7 +33,14 @@ def write_footprint_page(
         for name in ("footprint_price", "footprint_bar", "session_levels")
     )
     html = footprint_page(
-        price, bar, levels, symbol=symbol, session_date=day, bar_type=bar_type, start_ns=None, end_ns=None, simulated=simulated
+        price,
+        bar,
+        levels,
+        symbol=symbol,
+        session_date=day,
+        bar_type=bar_type,
+        simulated=simulated,
+        ticks_per_row=settings.footprint.ticks_per_row,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(html, encoding="utf-8")

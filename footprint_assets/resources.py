@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+from footprint_assets import calendar as cme
 from footprint_assets.lake import Lake
-from footprint_assets.settings import Settings
-from footprint_assets.sources.catalog import Catalog, scan
+from footprint_assets.settings import NANOS_PER_SECOND, Settings
+from footprint_assets.sources.catalog import Catalog, covering, scan
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,44 @@ class Workbench:
     def catalog(self) -> Catalog:
         """What lies in the drop folder now; unchanged files are not opened again."""
         return scan(self.settings.dbn_dir, self.settings.ingest, self.catalog_cache)
+
+    def covered_dates(self, start: dt.date | None = None, end: dt.date | None = None) -> list[dt.date]:
+        """The trade dates the drop folder has trades or book files for.
+
+        Args:
+            start: First trade date; no bound where ``None``.
+            end: Last trade date; no bound where ``None``.
+
+        Returns:
+            Sessions whose trading hours a file's header covers, oldest first.
+        """
+        catalog = self.catalog()
+        ranges = [
+            (entry.start_ns, entry.end_ns or entry.mtime_ns)
+            for entry in catalog.entries
+            if entry.problem is None
+            and entry.start_ns is not None
+            and entry.schema in (None, *VOLUME_SCHEMAS)
+        ]
+        if not ranges:
+            return []
+        first = max(cme.PARTITION_START, start or dt.date.min, utc_date(min(low for low, _ in ranges)))
+        last = min(end or dt.date.max, utc_date(max(high for _, high in ranges)) + LONGEST_CLOSURE)
+        found = []
+        for day in cme.sessions(first, last):
+            session = cme.session(day)
+            if any(covering(catalog, schema, session.open_ns, session.close_ns) for schema in VOLUME_SCHEMAS):
+                found.append(day)
+        return found
+
+
+VOLUME_SCHEMAS = ("trades", "mbp-10")
+"""Schemas a trade date can be built from."""
+
+LONGEST_CLOSURE = dt.timedelta(days=5)
+"""No evening belongs to a trade date further away."""
+
+
+def utc_date(ns: int) -> dt.date:
+    """The UTC day of an instant, UTC ns."""
+    return dt.datetime.fromtimestamp(ns // NANOS_PER_SECOND, dt.UTC).date()

@@ -55,7 +55,9 @@ def dagster_home(settings: Settings) -> Path:
 
     ``DAGSTER_HOME`` names it; without it, ``dagster_home`` beside the lake.
     """
-    home = Path(os.environ.get("DAGSTER_HOME") or settings.lake_root.resolve().parent / "dagster_home").resolve()
+    home = Path(
+        os.environ.get("DAGSTER_HOME") or settings.lake_root.resolve().parent / "dagster_home"
+    ).resolve()
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
     if not config.exists():

@@ -36,17 +36,25 @@ class IngestSettings(_Group):
     dataset: str = Field("GLBX.MDP3", description="The only Databento dataset accepted.")
     require_frame_checksum: bool = Field(False, description="Refuse zstd frames without a content checksum.")
     max_file_bytes: int = Field(64 * 2**30, gt=0, description="Largest decompressed file, bytes.")
-    max_compression_ratio: int = Field(400, gt=0, description="Largest decompressed/compressed ratio of a file.")
+    max_compression_ratio: int = Field(
+        400, gt=0, description="Largest decompressed/compressed ratio of a file."
+    )
     max_metadata_bytes: int = Field(64 * 2**20, gt=0, description="Largest metadata header, bytes.")
-    max_quarantined_share: float = Field(0.001, ge=0, le=1, description="Quarantined rows/rows above which a table fails.")
+    max_quarantined_share: float = Field(
+        0.001, ge=0, le=1, description="Quarantined rows/rows above which a table fails."
+    )
 
 
 class BarSettings(_Group):
     """Which bars are built from trades."""
 
-    ohlcv_seconds: tuple[int, ...] = Field((1, 10, 60, 120, 300, 1800, 3600, 86400), description="OHLCV intervals, s.")
+    ohlcv_seconds: tuple[int, ...] = Field(
+        (1, 10, 60, 120, 300, 1800, 3600, 86400), description="OHLCV intervals, s."
+    )
     time_seconds: tuple[int, ...] = Field((5, 60, 120, 300, 1800), description="Footprint time bars, s.")
-    range_ticks: tuple[int, ...] = Field((10,), description="Footprint range bars: largest high - low, ticks.")
+    range_ticks: tuple[int, ...] = Field(
+        (10,), description="Footprint range bars: largest high - low, ticks."
+    )
     volume_contracts: tuple[int, ...] = Field((1000,), description="Footprint volume bars, contracts.")
     tick_trades: tuple[int, ...] = Field((2000,), description="Footprint tick bars, trades.")
     atr_length: int = Field(14, gt=0, description="Wilder average true range, bars.")
@@ -56,26 +64,37 @@ class FootprintSettings(_Group):
     """Diagonal imbalance, value area and row size (the field's usual defaults)."""
 
     ticks_per_row: int = Field(1, gt=0, description="Price row height, ticks.")
-    imbalance_ratio: float = Field(3.0, gt=1, description="Diagonal volume ratio that counts as an imbalance.")
+    imbalance_ratio: float = Field(
+        3.0, gt=1, description="Diagonal volume ratio that counts as an imbalance."
+    )
     imbalance_min_volume: int = Field(10, ge=0, description="Smallest dominating volume, contracts.")
-    imbalance_min_difference: int = Field(0, ge=0, description="Smallest difference of the two volumes, contracts.")
+    imbalance_min_difference: int = Field(
+        0, ge=0, description="Smallest difference of the two volumes, contracts."
+    )
     imbalance_zero: Literal["infinite", "one", "ignore"] = Field(
-        "infinite", description="A zero on the other side of the diagonal: infinite ratio, counted as 1, or no imbalance."
+        "infinite",
+        description="A zero on the other side of the diagonal: infinite ratio, counted as 1, or no imbalance.",
     )
     stacked_rows: int = Field(3, gt=1, description="Consecutive imbalances that make a stack.")
     value_area_pct: int = Field(70, gt=0, le=100, description="Share of volume inside the value area, %.")
-    value_area_rows: Literal[1, 2] = Field(2, description="Rows compared at each step of the value-area expansion.")
+    value_area_rows: Literal[1, 2] = Field(
+        2, description="Rows compared at each step of the value-area expansion."
+    )
 
 
 class LevelSettings(_Group):
     """Windows of the price levels, Eastern wall time."""
 
     premarket_start: dt.time = Field(dt.time(4, 0), description="Start of the US pre-market, ET.")
-    opening_range_minutes: int = Field(15, description="Opening range that OR_HIGH/OR_LOW mean, min after 09:30 ET.")
+    opening_range_minutes: int = Field(
+        15, description="Opening range that OR_HIGH/OR_LOW mean, min after 09:30 ET."
+    )
     opening_ranges: tuple[int, ...] = Field((5, 15, 30), description="Opening ranges always stored, min.")
     initial_balance_minutes: int = Field(60, gt=0, description="Initial balance, min after 09:30 ET.")
     lookback_sessions: int = Field(3, gt=0, description="Prior sessions a look-back reads.")
-    max_gap_seconds: int = Field(60, gt=0, description="Longest hole inside an RTH window before it is partial, s.")
+    max_gap_seconds: int = Field(
+        60, gt=0, description="Longest hole inside an RTH window before it is partial, s."
+    )
 
 
 class Settings(BaseSettings):

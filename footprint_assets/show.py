@@ -33,7 +33,8 @@ def describe_schema(table: str) -> list[list[object]]:
     if is_file(table):
         schema = pq.read_schema(Path(table))
         return [
-            [f.name, f.type, f.nullable, _text(f.metadata, b"unit"), _text(f.metadata, b"doc")] for f in schema
+            [f.name, f.type, f.nullable, _text(f.metadata, b"unit"), _text(f.metadata, b"doc")]
+            for f in schema
         ]
     return [[c.name, c.type, c.nullable, c.unit, c.doc] for c in contracts.load(table).table_columns()]
 
@@ -72,7 +73,9 @@ def read_rows(
     frame = pl.read_parquet(table) if is_file(table) else _lake_rows(settings, table, day, symbol)
     if column is not None:
         if column not in frame.columns:
-            raise NothingToShow(f"{table} has no column {column!r}.", remedy=f"footprint-assets show {table} --schema")
+            raise NothingToShow(
+                f"{table} has no column {column!r}.", remedy=f"footprint-assets show {table} --schema"
+            )
         frame = frame.select(column)
     if tail is not None:
         return frame.tail(tail)
@@ -86,7 +89,9 @@ def _lake_rows(settings: Settings, table: str, day: dt.date | None, symbol: str 
     lake = Workbench(settings).lake
     dates = [day] if day is not None else lake.dates(table)[-1:]
     if not dates:
-        raise NothingToShow(f"{table} has no published trade date.", where={"table": table}, remedy="footprint-assets run")
+        raise NothingToShow(
+            f"{table} has no published trade date.", where={"table": table}, remedy="footprint-assets run"
+        )
     return TableInput(lake, table, tuple(dates)).frame(symbol)
 
 
@@ -105,7 +110,12 @@ def sparkline(frame: pl.DataFrame, column: str) -> str:
         return f"{column}: no values"
     width = min(PLOT_WIDTH, len(values))
     bucket = (pl.int_range(pl.len()) * width // pl.len()).alias("bucket")
-    means = values.to_frame("v").with_columns(bucket).group_by("bucket", maintain_order=True).agg(pl.col("v").mean())["v"]
+    means = (
+        values.to_frame("v")
+        .with_columns(bucket)
+        .group_by("bucket", maintain_order=True)
+        .agg(pl.col("v").mean())["v"]
+    )
     low, high = float(means.min()), float(means.max())  # type: ignore[arg-type]
     steps = PLOT_HEIGHT * (len(BLOCKS) - 1)
     heights = [round((value - low) / (high - low) * steps) if high > low else steps // 2 for value in means]

@@ -8,13 +8,14 @@ from typing import Literal
 from footprint_assets.assets import TABLES
 from footprint_assets.audit import published_dates
 from footprint_assets.resources import Workbench
-from footprint_assets.sources.catalog import covered_dates
-from footprint_assets.tables import Scope
+from footprint_assets.tables import LakeTable, Scope
 
 State = Literal["current", "stale", "missing", "empty"]
 
 
-def status(bench: Workbench, start: dt.date | None = None, end: dt.date | None = None) -> dict[dt.date, dict[str, State]]:
+def status(
+    bench: Workbench, start: dt.date | None = None, end: dt.date | None = None
+) -> dict[dt.date, dict[str, State]]:
     """The state of every table at every trade date that is published or has trades or book files.
 
     Args:
@@ -25,14 +26,11 @@ def status(bench: Workbench, start: dt.date | None = None, end: dt.date | None =
     Returns:
         Trade date to table key to ``current``, ``empty`` (current, but its source is absent), ``stale`` or ``missing``.
     """
-    dates = sorted({*published_dates(bench, start, end), *covered_dates(bench.catalog(), start, end)})
+    dates = sorted({*published_dates(bench, start, end), *bench.covered_dates(start, end)})
     return {day: {table.key: _state(bench, table, day) for table in TABLES} for day in dates}
 
 
-def _state(bench: Workbench, table: object, day: dt.date) -> State:
-    from footprint_assets.tables import LakeTable
-
-    assert isinstance(table, LakeTable)
+def _state(bench: Workbench, table: LakeTable, day: dt.date) -> State:
     manifests = bench.lake.manifests(table.key, day)
     if not manifests:
         return "missing"

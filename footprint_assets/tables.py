@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
@@ -20,13 +20,19 @@ from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.code_version import code_version
 from footprint_assets.errors import FootprintError
-from footprint_assets.lake import InputRef, Lake, Lineage, Manifest, Partition, SourceRef, Stage
+from footprint_assets.lake import (
+    InputRef,
+    Lake,
+    Lineage,
+    Manifest,
+    Partition,
+    PartitionMissing,
+    SourceRef,
+    Stage,
+)
 from footprint_assets.resources import Workbench
-from footprint_assets.settings import Settings
-
-
-class PartitionMissing(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """A table has no published partition for a trade date."""
+from footprint_assets.settings import PRICE_SCALE, Settings
+from footprint_assets.sources.instruments import Outright, parse_symbol
 
 
 class TooManyQuarantined(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -35,10 +41,17 @@ class TooManyQuarantined(FootprintError):  # noqa: N818 - names the fact a reade
 
 @dataclass(frozen=True)
 class Scope:
-    """What a table's function may know besides its inputs: the trade date's session and the settings."""
+    """What a table's function may know besides its inputs.
+
+    Args:
+        session: The trade date's session.
+        bench: The settings, the lake and the drop folder.
+        symbol: The contract a per-contract function works on; empty where it sees all of them.
+    """
 
     session: cme.Session
     bench: Workbench
+    symbol: str = ""
 
     @classmethod
     def of(cls, trade_date: dt.date, bench: Workbench) -> Scope:
@@ -54,6 +67,22 @@ class Scope:
     def settings(self) -> Settings:
         """The settings of the run."""
         return self.bench.settings
+
+    def of_contract(self, symbol: str) -> Scope:
+        """The same trade date, one contract."""
+        return replace(self, symbol=symbol)
+
+    @property
+    def tick_size_nanos(self) -> int:
+        """The contract's minimum price increment, 1e-9 points."""
+        outright = parse_symbol(self.symbol, self.trade_date)
+        assert isinstance(outright, Outright), f"{self.symbol!r} is no outright future"
+        return self.settings.roots[outright.root].tick_size_nanos
+
+    @property
+    def tick_size(self) -> float:
+        """The contract's minimum price increment, points."""
+        return self.tick_size_nanos / PRICE_SCALE
 
 
 @dataclass(frozen=True)
@@ -115,10 +144,7 @@ class TableInput:
 
     def refs(self) -> tuple[InputRef, ...]:
         """The generations a reader would see now."""
-        return tuple(
-            InputRef(table=self.table, dt=day, symbol=symbol, generation=manifest.generation)
-            for (day, symbol), manifest in self.manifests().items()
-        )
+        return tuple(manifest.ref() for manifest in self.manifests().values())
 
     def symbols(self) -> list[str]:
         """The contracts published."""
@@ -301,6 +327,6 @@ def each_contract(
         first = next(iter(inputs.values()))
         for symbol in first.symbols():
             frames = {name: table.frame(symbol) for name, table in inputs.items()}
-            yield Batch(symbol, function(scope, **frames))
+            yield Batch(symbol, function(scope.of_contract(symbol), **frames))
 
     return over_contracts

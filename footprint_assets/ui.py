@@ -24,7 +24,17 @@ def serve(settings: Settings, port: int) -> int:
     dagster_home(settings)
     daemon = subprocess.Popen([sys.executable, "-m", "dagster._daemon", "run", "--module-name", MODULE])  # noqa: S603 - fixed arguments
     try:
-        server = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(port), "--module-name", MODULE]
+        server = [
+            sys.executable,
+            "-m",
+            "dagster_webserver",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--module-name",
+            MODULE,
+        ]
         return subprocess.call(server)  # noqa: S603 - fixed arguments
     except KeyboardInterrupt:
         return 0

@@ -7,10 +7,10 @@ reason. A schema the drop folder does not have for the date gives an empty parti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 
-import numpy as np
 import polars as pl
 
 from footprint_assets import calendar as cme
@@ -18,13 +18,13 @@ from footprint_assets import contracts
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.lake_asset import lake_stream_asset
-from footprint_assets.settings import Settings
+from footprint_assets.settings import NANOS_PER_SECOND, Settings
 from footprint_assets.sources.catalog import FileEntry, covering, fingerprint
-from footprint_assets.sources.columns import BookBuffer, Columns, to_columns
-from footprint_assets.sources.dbn import DEFAULT_CHUNK_RECORDS, Chunk, DbnReader, QuarantinedRecord
+from footprint_assets.sources.columns import to_columns
+from footprint_assets.sources.dbn import DbnReader, QuarantinedRecord
 from footprint_assets.sources.frames import to_frame
-from footprint_assets.sources.instruments import InstrumentMap, Outright
-from footprint_assets.sources.trade_rows import daily_volumes, trade_rows
+from footprint_assets.sources.instruments import InstrumentMap
+from footprint_assets.sources.volumes import NO_VOLUME, outright_volumes, volume_rows
 from footprint_assets.tables import Batch, Scope, TableInput
 from footprint_assets.transforms.deliveries import DeliveryTally, merge_deliveries
 from footprint_assets.transforms.roll import front_month as rank_by_volume
@@ -32,6 +32,7 @@ from footprint_assets.transforms.trades import trades_from_book
 
 FRONT_MONTH = "bronze.future.front_month"
 BOOK = "bronze.future.market_by_price_10"
+ROLL = {"front_month": FRONT_MONTH}
 ROLL_SOURCES = {"trades": "trades", "mbp-10": "market_by_price_10", "ohlcv-1d": "ohlcv_1d"}
 """Schemas that tell a trade date's volume, best first, and their name in the roll map."""
 
@@ -53,7 +54,13 @@ def source_refs(*schemas: str) -> Callable[[Scope], tuple[SourceRef, ...]]:
     def refs(scope: Scope) -> tuple[SourceRef, ...]:
         ingest, cache = scope.settings.ingest, scope.bench.catalog_cache
         return tuple(
-            SourceRef(name=e.name, sha256=fingerprint(e, ingest, cache), bytes=e.bytes, pulled=e.pulled)
+            SourceRef(
+                name=e.name,
+                sha256=fingerprint(e, ingest, cache),
+                bytes=e.bytes,
+                records=0,
+                pulled=str(e.pulled),
+            )
             for e in files_of(scope, *schemas)
         )
 
@@ -72,41 +79,43 @@ def front_month(scope: Scope) -> Iterator[Batch]:
     Grain: one row an outright; the directory is the root's. Source: the best present of trades, the book's trade
     records, daily bars (of the UTC day). A pure function of the date's files. Fails where no file tells a volume.
     """
-    volumes = next((found for schema in ROLL_SOURCES if (found := _volumes(scope, schema)) is not None), None)
-    if volumes is None or volumes.is_empty():
+    volumes = next(
+        (found for schema in ROLL_SOURCES if not (found := volumes_of(scope, schema)).is_empty()), None
+    )
+    if volumes is None:
         raise NoSource(
-            f"No file tells a volume of {', '.join(sorted(scope.settings.roots))} outrights.",
+            f"No file tells a volume of {' or '.join(sorted(scope.settings.roots))} outrights.",
             where={"dt": scope.trade_date, "folder": scope.settings.dbn_dir},
             remedy="put the trades or mbp-10 files of the UTC days "
             f"{', '.join(map(str, cme.utc_days(scope.trade_date)))} into the drop folder.",
         )
-    roll = rank_by_volume(volumes)
     schema = contracts.load(FRONT_MONTH).polars_schema
-    for root in sorted(roll["root"].unique()):
-        rows = roll.filter(pl.col("root") == root).sort("symbol")
-        yield Batch(root, rows.select(schema.names()).cast(dict(schema)))
+    roll = rank_by_volume(volumes)
+    for (root,), rows in sorted(roll.partition_by("symbol", as_dict=True).items()):
+        yield Batch(str(root), rows.sort("contract").select(schema.names()).cast(dict(schema)))
 
 
-def _volumes(scope: Scope, schema: str) -> pl.DataFrame | None:
-    """Volume by outright from the files of one schema; None where there are none."""
+def volumes_of(scope: Scope, schema: str) -> pl.DataFrame:
+    """Volume by outright as the files of one schema tell it; no rows where there are no such files."""
     start, end = scope.session.window_ns
     if schema == "ohlcv-1d":  # a daily bar is stamped with the midnight that opens its UTC day
-        start = cme.utc_midnight_ns(scope.trade_date)
+        start = int(dt.datetime.combine(scope.trade_date, dt.time(), dt.UTC).timestamp()) * NANOS_PER_SECOND
         end = start + 1
-    files = [entry for entry in covering(scope.bench.catalog(), schema, start, end)]
-    if not files:
-        return None
-    instruments, parts = _definitions(scope), []
-    for entry in files:
+    instruments = defined_instruments(scope)
+    parts = []
+    for entry in covering(scope.bench.catalog(), schema, start, end):
         with DbnReader(entry.path, scope.settings.ingest) as reader:
             instruments.add_header(reader.header)
-            parts.append([trade_rows(chunk, schema, start, end) for chunk in reader.chunks(schema)])
+            parts.append([volume_rows(chunk, schema, start, end) for chunk in reader.chunks(schema)])
             instruments.add_live(reader.live_mappings)
-    return outright_volumes(merge_deliveries(parts, DeliveryTally()), instruments, scope, ROLL_SOURCES[schema])
+    rows = list(merge_deliveries(parts, DeliveryTally())) or [NO_VOLUME]
+    return outright_volumes(rows, instruments, scope.settings.roots, scope.trade_date).with_columns(
+        pl.lit(ROLL_SOURCES[schema]).alias("source")
+    )
 
 
-def _definitions(scope: Scope) -> InstrumentMap:
-    """What the definition files of the window say about instruments."""
+def defined_instruments(scope: Scope) -> InstrumentMap:
+    """What the definition files of the trade date say about instruments."""
     instruments = InstrumentMap()
     for entry in files_of(scope, "definition"):
         with DbnReader(entry.path, scope.settings.ingest) as reader:
@@ -114,3 +123,134 @@ def _definitions(scope: Scope) -> InstrumentMap:
             for chunk in reader.chunks("definition"):
                 instruments.add_definitions(chunk.records)
     return instruments
+
+
+@lake_stream_asset(BOOK, inputs=ROLL, config=ingest_config, sources=source_refs("mbp-10"))
+def market_by_price_10(scope: Scope, front_month: TableInput) -> Iterator[Batch]:
+    """The ten-level book as delivered, flag bits extracted, the file position kept.
+
+    Grain: one row a book record of a front-month outright. Sources: mbp-10 files. Streams in bounded memory.
+    """
+    yield from rows_of_files(scope, front_month, "mbp-10", BOOK)
+
+
+@lake_stream_asset(
+    "bronze.future.trades",
+    inputs=ROLL | {"market_by_price_10": BOOK},
+    config=ingest_config,
+    sources=source_refs("trades"),
+)
+def trades(scope: Scope, front_month: TableInput, market_by_price_10: TableInput) -> Iterator[Batch]:
+    """Every trade as delivered; from the book's trade records where the drop folder has no trades file.
+
+    Grain: one row a fill; byte-identical rows are distinct fills. Sources: trades files, else the bronze book. Fails
+    where neither has a file.
+    """
+    if files_of(scope, "trades"):
+        yield from rows_of_files(scope, front_month, "trades", "bronze.future.trades")
+        return
+    if not files_of(scope, "mbp-10"):
+        raise NoSource(
+            "Neither trades nor mbp-10 files cover the trade date.",
+            where={"dt": scope.trade_date, "folder": scope.settings.dbn_dir},
+            remedy="put one of them into the drop folder.",
+        )
+    for symbol in market_by_price_10.symbols():
+        yield Batch(symbol, notes={"taken_from": BOOK})
+        with market_by_price_10.open(symbol) as partition:
+            for part in partition.parts:
+                for batch in partition.frames(part=part):
+                    frame = trades_from_book(batch)
+                    yield Batch(symbol, frame, part=part, rows_in=frame.height)
+
+
+@lake_stream_asset(
+    "bronze.future.definition", inputs=ROLL, config=ingest_config, sources=source_refs("definition")
+)
+def definition(scope: Scope, front_month: TableInput) -> Iterator[Batch]:
+    """The exchange's definitions of the front-month outrights, as delivered.
+
+    Grain: one row a definition message received on the trade date. Sources: definition files.
+    """
+    yield from rows_of_files(scope, front_month, "definition", "bronze.future.definition")
+
+
+@lake_stream_asset(
+    "bronze.future.statistics", inputs=ROLL, config=ingest_config, sources=source_refs("statistics")
+)
+def statistics(scope: Scope, front_month: TableInput) -> Iterator[Batch]:
+    """The exchange's statistics of the front-month outrights: settlement, open interest, cleared volume, extremes.
+
+    Grain: one row a statistics message received on the trade date. Sources: statistics files.
+    """
+    yield from rows_of_files(scope, front_month, "statistics", "bronze.future.statistics")
+
+
+def rows_of_files(scope: Scope, roll: TableInput, schema: str, table: str) -> Iterator[Batch]:
+    """Stream the front-month rows of the files of one schema, one Parquet part a file, with every row accounted for.
+
+    A file's quarantine goes with every contract taken from the file, so that each partition's accounts are whole.
+    """
+    front = {
+        row["contract"]: row["instrument_id"] for row in roll.frame().filter("is_front").iter_rows(named=True)
+    }
+    files = files_of(scope, schema)
+    for symbol in sorted(front):
+        yield Batch(
+            symbol, notes={} if files else {"absent": f"no {schema} file in the drop folder covers this date"}
+        )
+    for part, entry in enumerate(files):
+        with DbnReader(entry.path, scope.settings.ingest) as reader:
+            instruments = InstrumentMap.of(reader.header)
+            days = cme.utc_days(scope.trade_date)
+            ids = {s: instruments.instrument_ids(s, days) or frozenset({front[s]}) for s in sorted(front)}
+            quarantined: list[QuarantinedRecord] = []
+            yield from _rows(scope, reader, schema, table, ids, part, quarantined)
+            yield from _accounts(reader, entry, ids, quarantined)
+
+
+def _rows(
+    scope: Scope,
+    reader: DbnReader,
+    schema: str,
+    table: str,
+    ids: Mapping[str, frozenset[int]],
+    part: int,
+    quarantined: list[QuarantinedRecord],
+) -> Iterator[Batch]:
+    contract, window = contracts.load(table).polars_schema, scope.session.window_ns
+    for chunk in reader.chunks(schema):
+        quarantined.extend(chunk.quarantined)
+        for symbol, wanted in ids.items():
+            columns = to_columns(chunk, schema, wanted, *window)
+            yield Batch(symbol, to_frame(columns, contract, symbol), part=part, filtered=columns.skipped)
+
+
+def _accounts(
+    reader: DbnReader,
+    entry: FileEntry,
+    ids: Mapping[str, frozenset[int]],
+    quarantined: list[QuarantinedRecord],
+) -> Iterator[Batch]:
+    """What a file held and what left it, for each contract taken from it."""
+    totals = reader.totals
+    for symbol in ids:
+        yield Batch(
+            symbol,
+            rows_in=totals.records,
+            filtered={
+                f"other_schema_{name.replace('-', '_')}": rows for name, rows in totals.other_schema.items()
+            },
+            quarantined=tuple(asdict(record) for record in quarantined),
+            notes={
+                entry.name: {
+                    "records": totals.records,
+                    "zstd_frames": totals.frames,
+                    "zstd_frames_without_checksum": totals.frames_without_checksum,
+                    "pulled": str(entry.pulled),
+                }
+            },
+        )
+
+
+TABLES = (front_month, market_by_price_10, trades, definition, statistics)

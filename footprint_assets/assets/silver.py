@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
-from footprint_assets.settings import PRICE_SCALE, Settings
-from footprint_assets.sources.instruments import root_of
+from footprint_assets.settings import Settings
 from footprint_assets.tables import Batch, Scope, TableInput
 from footprint_assets.transforms.book import clean_book
 from footprint_assets.transforms.deliveries import DeliveryTally
@@ -23,7 +22,8 @@ TRADES_CLEAN = {"trades_clean": "silver.future.trades_clean"}
 
 
 @lake_stream_asset(
-    "silver.future.market_by_price_10_clean", inputs={"market_by_price_10": "bronze.future.market_by_price_10"}
+    "silver.future.market_by_price_10_clean",
+    inputs={"market_by_price_10": "bronze.future.market_by_price_10"},
 )
 def market_by_price_10_clean(scope: Scope, market_by_price_10: TableInput) -> Iterator[Batch]:
     """The book in event order, each event once, every size change split into added, filled and pulled.
@@ -60,7 +60,7 @@ def trades_clean(scope: Scope, trades: TableInput, book: TableInput) -> Iterator
             deliveries or [trades.frame(symbol)],
             trade_records(book, symbol),
             scope.session,
-            scope.settings.roots[root_of(symbol)].tick_size_nanos,
+            scope.of_contract(symbol).tick_size_nanos,
             tally,
         )
         yield Batch(symbol, frame)
@@ -84,19 +84,15 @@ def accounts(symbol: str, rows_in: int, tally: DeliveryTally, off_tick: pl.DataF
         symbol,
         rows_in=rows_in,
         filtered={"redelivered_copy": tally.redelivered_copies} if tally.redelivered_copies else {},
-        quarantined=tuple({"rule": rule, **row} for rule, frame in aside for row in frame.iter_rows(named=True)),
+        quarantined=tuple(
+            {"rule": rule, **row} for rule, frame in aside for row in frame.iter_rows(named=True)
+        ),
     )
 
 
 def footprint_config(settings: Settings) -> tuple[object, ...]:
     """The settings footprints depend on."""
     return (settings.bars, settings.footprint, *settings.roots.values())
-
-
-def tick_size(scope: Scope, trades: pl.DataFrame) -> float:
-    """The minimum price increment of a contract's trades, points."""
-    root = root_of(trades["symbol"][0]) if trades.height else next(iter(scope.settings.roots))
-    return scope.settings.roots[root].tick_size_nanos / PRICE_SCALE
 
 
 @lake_asset("silver.future.ohlcv", inputs=TRADES_CLEAN, config=lambda settings: (settings.bars,))
@@ -115,7 +111,9 @@ def footprint_price(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     Grain: one row a bar and price row. Input: clean trades. Time, range, volume and tick bars.
     """
     settings = scope.settings
-    return footprint(trades_clean, scope.session, settings.bars, settings.footprint, tick_size(scope, trades_clean))[0]
+    return footprint(
+        trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size
+    )[0]
 
 
 @lake_asset("silver.future.footprint_bar", inputs=TRADES_CLEAN, config=footprint_config)
@@ -125,10 +123,14 @@ def footprint_bar(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     Grain: one row a bar. Input: clean trades.
     """
     settings = scope.settings
-    return footprint(trades_clean, scope.session, settings.bars, settings.footprint, tick_size(scope, trades_clean))[1]
+    return footprint(
+        trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size
+    )[1]
 
 
-@lake_asset("silver.future.volume_profile_price", inputs=TRADES_CLEAN, config=lambda settings: (settings.footprint,))
+@lake_asset(
+    "silver.future.volume_profile_price", inputs=TRADES_CLEAN, config=lambda settings: (settings.footprint,)
+)
 def volume_profile_price(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     """Volume at price of the regular, the overnight and the full session.
 
@@ -168,7 +170,7 @@ def session_levels(scope: Scope, trades_clean: pl.DataFrame, prior_sessions: pl.
     that does not exist (no cash session, no history) has no row. The one look-back asset of the graph.
     """
     return levels_of_session(
-        trades_clean, scope.session, scope.settings.levels, prior_sessions, tick_size(scope, trades_clean)
+        trades_clean, scope.session, scope.settings.levels, prior_sessions, scope.tick_size
     )
 
 

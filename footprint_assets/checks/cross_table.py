@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from functools import reduce
+from itertools import pairwise
 
 import polars as pl
 
@@ -56,7 +57,9 @@ def volume_conserved(bench: Workbench, day: dt.date) -> list[Finding]:
         expected = _sum(trades.frame(symbol, ["size"])["size"])
         volumes = dict(_volumes(bench, day, symbol))
         wrong = {name: volume for name, volume in volumes.items() if volume != expected}
-        findings.append(Finding(symbol, not wrong, {"trades": expected, "tables": len(volumes), "differ": wrong}))
+        findings.append(
+            Finding(symbol, not wrong, {"trades": expected, "tables": len(volumes), "differ": wrong})
+        )
     return findings
 
 
@@ -96,7 +99,7 @@ def book_trades_match(bench: Workbench, day: dt.date) -> list[Finding]:
 def one_instrument(bench: Workbench, day: dt.date) -> list[Finding]:
     """A contract's rows of one trade date come from one instrument, and it is the roll map's front month."""
     findings = []
-    roll = _table(bench, FRONT_MONTH, day).frame().filter("is_front")["symbol"].to_list()
+    roll = _table(bench, FRONT_MONTH, day).frame().filter("is_front")["contract"].to_list()
     for key in (BOOK, TRADES):
         for symbol in _table(bench, key, day).symbols():
             ids: set[int] = set()
@@ -110,7 +113,9 @@ def one_instrument(bench: Workbench, day: dt.date) -> list[Finding]:
 
 def ladder_order(bench: Workbench, day: dt.date) -> list[Finding]:
     """Bids strictly fall, asks strictly rise, no hole before a defined level, sizes positive where a price is."""
-    columns = [f"{side}_{what}_{level:02d}" for side in ("bid", "ask") for what in ("px", "sz") for level in LEVELS]
+    columns = [
+        f"{side}_{what}_{level:02d}" for side in ("bid", "ask") for what in ("px", "sz") for level in LEVELS
+    ]
     broken = [_broken_ladder(side) for side in ("bid", "ask")]
     findings = []
     for symbol in _table(bench, BOOK_CLEAN, day).symbols():
@@ -122,7 +127,9 @@ def ladder_order(bench: Workbench, day: dt.date) -> list[Finding]:
                 if first is None and bad.height:
                     first = bad["record_index"][0]
             total = partition.manifest.rows
-        findings.append(Finding(symbol, rows == 0, {"rows": total, "broken": rows, "first_record_index": first}))
+        findings.append(
+            Finding(symbol, rows == 0, {"rows": total, "broken": rows, "first_record_index": first})
+        )
     return findings
 
 
@@ -130,8 +137,8 @@ def _broken_ladder(side: str) -> pl.Expr:
     worse: Callable[[pl.Expr, pl.Expr], pl.Expr] = pl.Expr.lt if side == "bid" else pl.Expr.gt
     px = [pl.col(f"{side}_px_{level:02d}") for level in LEVELS]
     sz = [pl.col(f"{side}_sz_{level:02d}") for level in LEVELS]
-    faults = [~worse(deeper, nearer) for nearer, deeper in zip(px, px[1:], strict=False)]
-    faults += [nearer.is_null() & deeper.is_not_null() for nearer, deeper in zip(px, px[1:], strict=False)]
+    faults = [~worse(deeper, nearer) for nearer, deeper in pairwise(px)]
+    faults += [nearer.is_null() & deeper.is_not_null() for nearer, deeper in pairwise(px)]
     faults += [(size > 0) != price.is_not_null() for price, size in zip(px, sz, strict=True)]
     return reduce(pl.Expr.or_, (fault.fill_null(value=False) for fault in faults))
 
@@ -144,7 +151,10 @@ def sessions_aligned(bench: Workbench, day: dt.date) -> list[Finding]:
     for symbol in _table(bench, TRADES_CLEAN, day).symbols():
         trades = _table(bench, TRADES_CLEAN, day).frame(symbol, ["ts_event", "session_date", "session"])
         times = trades["ts_event"].to_physical()
-        outside = int(((times < start) | (times >= end)).sum()) + trades.filter(pl.col("session_date") != day).height
+        outside = (
+            int(((times < start) | (times >= end)).sum())
+            + trades.filter(pl.col("session_date") != day).height
+        )
         closed = trades.filter(pl.col("session") == "CLOSED").height
         facts = {"trades": trades.height, "outside_window": outside, "outside_trading_hours": closed}
         findings.append(Finding(symbol, not outside and not closed, facts))
@@ -160,7 +170,8 @@ def bars_invariant(bench: Workbench, day: dt.date) -> list[Finding]:
             pl.col(name).is_between(low, high) for name in ("open", "close", "vwap", "poc_price")
         ),
         "poc_in_value_area": pl.col("poc_price").is_between(pl.col("val_price"), pl.col("vah_price")),
-        "value_area_share": pl.col("value_area_volume_pct") >= bench.settings.footprint.value_area_pct - PRICE_TOLERANCE,
+        "value_area_share": pl.col("value_area_volume_pct")
+        >= bench.settings.footprint.value_area_pct - PRICE_TOLERANCE,
         "delta": pl.col("delta") == pl.col("ask_volume") - pl.col("bid_volume"),
         "volume": pl.col("volume") == pl.col("ask_volume") + pl.col("bid_volume") + pl.col("unknown_volume"),
         "running_delta": (pl.col("min_delta") <= pl.min_horizontal("delta", zero))
@@ -169,7 +180,9 @@ def bars_invariant(bench: Workbench, day: dt.date) -> list[Finding]:
     findings = []
     for symbol in _table(bench, FOOTPRINT_BAR, day).symbols():
         bars = _table(bench, FOOTPRINT_BAR, day).frame(symbol)
-        broken = bars.select((~rule.fill_null(value=True)).sum().alias(name) for name, rule in holds.items()).row(0, named=True)
+        broken = bars.select(
+            (~rule.fill_null(value=True)).sum().alias(name) for name, rule in holds.items()
+        ).row(0, named=True)
         telescopes = bars.select(
             (pl.col("delta").cum_sum().over("bar_type") == pl.col("cum_delta")).all().alias("ok")
         ).item()
@@ -184,11 +197,11 @@ def roll_never_goes_back(bench: Workbench, day: dt.date) -> list[Finding]:
     before = TableInput(
         bench.lake, FRONT_MONTH, sessions_before(day, bench.settings.levels.lookback_sessions), optional=True
     )
-    latest = before.frame().filter("is_front").group_by("root").agg(pl.col("expiry").max().alias("before"))
+    latest = before.frame().filter("is_front").group_by("symbol").agg(pl.col("expiry").max().alias("before"))
     findings = []
-    for root, symbol, expiry, previous in front.join(latest, on="root", how="left").select(
-        "root", "symbol", "expiry", "before"
-    ).iter_rows():
+    for root, symbol, expiry, previous in (
+        front.join(latest, on="symbol", how="left").select("symbol", "contract", "expiry", "before").iter_rows()
+    ):
         facts = {"front_month": symbol, "expiry": expiry, "latest_expiry_before": previous}
         findings.append(Finding(root, previous is None or expiry >= previous, facts))
     return findings
@@ -202,11 +215,18 @@ def inputs_current(bench: Workbench, day: dt.date) -> list[Finding]:
             stale = [
                 f"{ref.table}/{ref.symbol}/{ref.dt}"
                 for ref in manifest.lineage.inputs
-                if (now := bench.lake.manifests(ref.table, ref.dt).get(ref.symbol)) is None or now.generation != ref.generation
+                if (now := bench.lake.manifests(ref.table, ref.dt).get(ref.symbol)) is None
+                or now.generation != ref.generation
             ]
             same_contract = manifest.contract_fingerprint == contracts.load(key).fingerprint
             if stale or not same_contract:
-                findings.append(Finding(symbol, passed=False, facts={"table": key, "stale_inputs": stale, "contract": same_contract}))
+                findings.append(
+                    Finding(
+                        symbol,
+                        passed=False,
+                        facts={"table": key, "stale_inputs": stale, "contract": same_contract},
+                    )
+                )
     return findings or [Finding("*", passed=True, facts={"tables": len(contracts.all_keys())})]
 
 
@@ -227,7 +247,12 @@ def tick_size_agrees(bench: Workbench, day: dt.date) -> list[Finding]:
     """The configured tick size is the one in the exchange's definition, where there is one."""
     findings = []
     for symbol in _table(bench, DEFINITION, day).symbols():
-        steps = _table(bench, DEFINITION, day).frame(symbol, ["min_price_increment"])["min_price_increment"].unique().to_list()
+        steps = (
+            _table(bench, DEFINITION, day)
+            .frame(symbol, ["min_price_increment"])["min_price_increment"]
+            .unique()
+            .to_list()
+        )
         root = next(root for root in bench.settings.roots if symbol.startswith(root))
         configured = bench.settings.roots[root].tick_size_nanos
         facts = {"configured_points": configured / PRICE_SCALE, "defined_nanos": steps}
@@ -239,7 +264,9 @@ def _sum(column: pl.Series) -> int:
     return int(column.sum() or 0)
 
 
-def _check(function: Callable[[Workbench, dt.date], list[Finding]], table: str, severity: Severity, *reads: str) -> Check:
+def _check(
+    function: Callable[[Workbench, dt.date], list[Finding]], table: str, severity: Severity, *reads: str
+) -> Check:
     rule = (function.__doc__ or "").strip()
     return Check(function.__name__, table, severity, rule, (table, *reads), function)
 
@@ -253,7 +280,13 @@ CHECKS: tuple[Check, ...] = (
     _check(sessions_aligned, TRADES_CLEAN, "ERROR"),
     _check(bars_invariant, FOOTPRINT_BAR, "ERROR"),
     _check(roll_never_goes_back, FRONT_MONTH, "ERROR"),
-    _check(inputs_current, "gold.future.footprint_bars", "ERROR", SESSION_LEVELS, "gold.future.market_by_price_10_first3h"),
+    _check(
+        inputs_current,
+        "gold.future.footprint_bars",
+        "ERROR",
+        SESSION_LEVELS,
+        "gold.future.market_by_price_10_first3h",
+    ),
     _check(sources_present, TRADES, "WARN", BOOK, DEFINITION, "bronze.future.statistics"),
     _check(tick_size_agrees, DEFINITION, "ERROR"),
 )

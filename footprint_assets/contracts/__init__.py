@@ -6,7 +6,6 @@ them. Not here: where tables lie (lake) and how they are computed (transforms).
 
 from footprint_assets.contracts.fields import Checks, Field
 from footprint_assets.contracts.forms import TableColumn
-from footprint_assets.contracts.lint import lint
 from footprint_assets.contracts.model import (
     CONTRACTS_DIR,
     BrokenContract,
@@ -40,7 +39,6 @@ __all__ = [
     "ValidationDisabled",
     "Validator",
     "all_keys",
-    "lint",
     "load",
     "parse",
     "path_of",

@@ -109,9 +109,22 @@ def _compare(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _attribute(  # type: ignore[no-untyped-def]
-    action, side, flags, price, size, ladder_price, ladder_size,
-    state_price, state_size, pending_price, pending_size, counters,
-    group, added, filled, pulled,
+    action,
+    side,
+    flags,
+    price,
+    size,
+    ladder_price,
+    ladder_size,
+    state_price,
+    state_size,
+    pending_price,
+    pending_size,
+    counters,
+    group,
+    added,
+    filled,
+    pulled,
 ):
     for i in range(action.shape[0]):
         act = action[i]

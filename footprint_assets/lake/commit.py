@@ -207,7 +207,11 @@ def _commit_one(layout: Layout, intent: Intent) -> bool:
 
 
 def _interrupted(intent: Intent, message: str, error: OSError) -> PublishInterrupted:
-    where = {"table": intent.table, "dt": intent.dt, "error": errno.errorcode.get(error.errno or 0, str(error))}
+    where = {
+        "table": intent.table,
+        "dt": intent.dt,
+        "error": errno.errorcode.get(error.errno or 0, str(error)),
+    }
     return PublishInterrupted(message, where=where, remedy=f"Mend the disk; {RECOVER}.")
 
 
@@ -239,7 +243,12 @@ def roll_forward(layout: Layout, intent: Intent) -> None:
             if step.action == "place" and not there:
                 raise PartitionTorn(
                     "an interrupted publication has lost its staged directory",
-                    where={"table": intent.table, "dt": intent.dt, "symbol": step.symbol, "stage": intent.stage},
+                    where={
+                        "table": intent.table,
+                        "dt": intent.dt,
+                        "symbol": step.symbol,
+                        "stage": intent.stage,
+                    },
                     remedy=f"footprint-assets run --date {intent.dt}",
                 )
         _Roll(layout, intent).forward()

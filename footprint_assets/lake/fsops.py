@@ -16,7 +16,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-MUTATING = ("mkdir", "create", "write", "fsync", "rename", "rename_noreplace", "rename_exchange", "unlink", "rmdir")
+MUTATING = (
+    "mkdir",
+    "create",
+    "write",
+    "fsync",
+    "rename",
+    "rename_noreplace",
+    "rename_exchange",
+    "unlink",
+    "rmdir",
+)
 """Names of the calls that change the disk (``create`` also opens lock files)."""
 
 _AT_FDCWD = -100

@@ -222,9 +222,9 @@ class Manifest:
         numbers = ((part_number(entry.name), entry.rows) for entry in self.files)
         return tuple(number for number, rows in numbers if number is not None and rows)
 
-    def to_json(self) -> bytes:
+    def to_json(self) -> str:
         """The manifest as canonical JSON."""
-        return canonical_json(_MANIFEST.dump_python(self, mode="json"))
+        return canonical_json(_MANIFEST.dump_python(self, mode="json")).decode()
 
     def ref(self) -> InputRef:
         """This partition as the input of another."""
@@ -308,7 +308,9 @@ def newest(manifests: Mapping[str, Manifest]) -> dict[str, Manifest] | None:
     Returns:
         Symbol to manifest, sorted by symbol, or ``None`` where no publication is whole.
     """
-    publications = sorted({m.publication.sequence: m.publication for m in manifests.values()}.items(), reverse=True)
+    publications = sorted(
+        {m.publication.sequence: m.publication for m in manifests.values()}.items(), reverse=True
+    )
     for _, publication in publications:
         if all(
             symbol in manifests and manifests[symbol].generation == generation

@@ -80,7 +80,9 @@ def conform(rows: pl.DataFrame | pa.Table | pa.RecordBatch, schema: pa.Schema, s
     """
     table = _as_table(rows)
     if table.column_names != schema.names:
-        raise SchemaMismatch("the columns are not the contract's", where=_name_difference(table.column_names, schema.names))
+        raise SchemaMismatch(
+            "the columns are not the contract's", where=_name_difference(table.column_names, schema.names)
+        )
     columns = []
     for column, actual, wanted in zip(table.columns, table.schema, schema, strict=True):
         if not _same_type(actual, wanted):
@@ -139,7 +141,9 @@ class PartFile:
         self._sink.sync()
         self._sink.close()
         footer = pq.read_metadata(self.path)
-        if footer.num_rows != self.rows or not footer.schema.to_arrow_schema().equals(self._writer.schema):
+        if footer.num_rows != self.rows or not _same_columns(
+            footer.schema.to_arrow_schema(), self._writer.schema
+        ):
             raise SchemaMismatch(
                 "the file read back is not what was written",
                 where={"file": self.path.name, "rows": self.rows, "rows_read_back": footer.num_rows},
@@ -182,7 +186,9 @@ def time_range(paths: list[Path]) -> TimeRange | None:
         if index is None:
             return None
         name = schema.names[index]
-        statistics = [footer.row_group(group).column(index).statistics for group in range(footer.num_row_groups)]
+        statistics = [
+            footer.row_group(group).column(index).statistics for group in range(footer.num_row_groups)
+        ]
         lows += [found.min_raw for found in statistics if found is not None and found.has_min_max]
         highs += [found.max_raw for found in statistics if found is not None and found.has_min_max]
     return TimeRange(column=name, min_ns=min(lows), max_ns=max(highs)) if lows else None
@@ -242,7 +248,11 @@ class _HashingSink:
 
 def _options(schema: pa.Schema) -> dict[str, object]:
     dictionary = [f.name for f in schema if pa.types.is_dictionary(f.type) or _is_text(f.type)]
-    delta = [f.name for f in schema if pa.types.is_timestamp(f.type) or (pa.types.is_integer(f.type) and f.name in _MONOTONE)]
+    delta = [
+        f.name
+        for f in schema
+        if pa.types.is_timestamp(f.type) or (pa.types.is_integer(f.type) and f.name in _MONOTONE)
+    ]
     return {
         "compression": "zstd",
         "compression_level": 1,
@@ -266,6 +276,10 @@ def _same_type(actual: pa.Field, wanted: pa.Field) -> bool:
         sets = [closed_set(field) for field in (actual, wanted)]
         return _is_text(actual.type.value_type) and (None in sets or sets[0] == sets[1])
     return bool(actual.type == wanted.type) or (_is_text(actual.type) and _is_text(wanted.type))
+
+
+def _same_columns(actual: pa.Schema, wanted: pa.Schema) -> bool:
+    return actual.names == wanted.names and all(map(_same_type, actual, wanted))
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -315,5 +329,7 @@ def _name_difference(actual: list[str], wanted: list[str]) -> dict[str, object]:
     extra = [name for name in actual if name not in wanted]
     if missing or extra:
         return {"missing": missing[:10], "extra": extra[:10]}
-    first = next((i for i, pair in enumerate(zip(actual, wanted, strict=False)) if pair[0] != pair[1]), len(wanted))
+    first = next(
+        (i for i, pair in enumerate(zip(actual, wanted, strict=False)) if pair[0] != pair[1]), len(wanted)
+    )
     return {"first_out_of_order": actual[first] if first < len(actual) else None, "position": first}

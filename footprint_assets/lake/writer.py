@@ -33,8 +33,16 @@ from footprint_assets.lake.commit import (
     published_sequence,
     table_date_locked,
 )
-from footprint_assets.lake.errors import ConservationBroken, StageClosed, WriteFailed
-from footprint_assets.lake.layout import MANIFEST, QUARANTINE, SUCCESS, Layout, checked_date, checked_symbol, part_name
+from footprint_assets.lake.errors import ConservationBroken, LakeError, StageClosed, WriteFailed
+from footprint_assets.lake.layout import (
+    MANIFEST,
+    QUARANTINE,
+    SUCCESS,
+    Layout,
+    checked_date,
+    checked_symbol,
+    part_name,
+)
 from footprint_assets.lake.manifest import (
     FileEntry,
     Lineage,
@@ -219,13 +227,15 @@ class Stage:
                 drafts = {symbol: self._close_files(symbol) for symbol in self.symbols}
                 with table_date_locked(self._layout, self.table, self.dt, self._lock_timeout_s):
                     publication = self._commit(drafts)
+            self._ended = "published"
         finally:
-            self._end("published")
+            self._release()
         return publication
 
     def discard(self) -> None:
-        """End the stage and remove what it wrote. Does nothing after it has ended."""
-        self._end("discarded")
+        """End the stage and remove what it wrote; nothing happens to one that was published."""
+        self._ended = self._ended or "discarded"
+        self._release()
 
     def __enter__(self) -> Stage:
         return self
@@ -272,7 +282,8 @@ class Stage:
         finish_interrupted(self._layout, self.table, self.dt)
         before = self._layout.symbols(self.table, self.dt)
         sequence = 1 + max(
-            (published_sequence(self._layout.partition(self.table, self.dt, symbol)) for symbol in before), default=0
+            (published_sequence(self._layout.partition(self.table, self.dt, symbol)) for symbol in before),
+            default=0,
         )
         generations = {symbol: self._generation(symbol, draft) for symbol, draft in drafts.items()}
         ref = publication_of(generations, sequence)
@@ -288,7 +299,9 @@ class Stage:
 
     def _generation(self, symbol: str, draft: _Draft) -> str:
         accounts = {"rows_in": draft.rows_in, "filtered": draft.filtered}
-        return generation_of((self.table, self.dt, symbol), self.contract, draft.all_files, self.lineage, accounts)
+        return generation_of(
+            (self.table, self.dt, symbol), self.contract, draft.all_files, self.lineage, accounts
+        )
 
     def _manifest(self, symbol: str, draft: _Draft, ref: PublicationRef) -> Manifest:
         return Manifest(
@@ -309,17 +322,14 @@ class Stage:
 
     def _seal(self, symbol: str, manifest: Manifest) -> str:
         directory = self._symbols[symbol].directory
-        data = manifest.to_json()
+        data = manifest.to_json().encode()
         digest = sha256(data)
         fsops.write_file(directory / MANIFEST, data)
         fsops.write_file(directory / SUCCESS, f"{digest}\n".encode())
         fsops.fsync_dir(directory)
         return digest
 
-    def _end(self, how: str) -> None:
-        if self._ended in ("published", "discarded"):
-            return
-        self._ended = how
+    def _release(self) -> None:
         for staged in self._symbols.values():
             for open_file in (*staged.parts.values(), staged.quarantine):
                 if open_file is not None:
@@ -340,15 +350,21 @@ class Stage:
             )
         try:
             yield
+        except LakeError:
+            self._ended = "broken by an earlier error"
+            raise
         except OSError as error:
             self._ended = "broken by an earlier error"
             where = {"table": self.table, "dt": self.dt} | ({"symbol": symbol} if symbol else {})
             raise WriteFailed(
                 "the file system refused a write",
-                where=where | {"error": errno.errorcode.get(error.errno or 0, str(error)), "file": error.filename},
+                where=where
+                | {"error": errno.errorcode.get(error.errno or 0, str(error)), "file": error.filename},
                 remedy="Free space or mend the disk, then run it again; the published partition is as it was.",
             ) from error
-        except BaseException:  # an interrupt in the middle of a row group leaves the file as broken as an error does
+        except (
+            BaseException
+        ):  # an interrupt in the middle of a row group leaves the file as broken as an error does
             self._ended = "broken by an earlier error"
             raise
 
@@ -394,7 +410,11 @@ class _Lines:
         fsops.fsync(self._fd)
         self.abandon()
         return FileEntry(
-            name=self._path.name, bytes=self._bytes, rows=self._rows, row_groups=0, sha256=self._hash.hexdigest()
+            name=self._path.name,
+            bytes=self._bytes,
+            rows=self._rows,
+            row_groups=0,
+            sha256=self._hash.hexdigest(),
         )
 
     def abandon(self) -> None:

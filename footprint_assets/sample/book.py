@@ -39,8 +39,7 @@ _HEADER = 92 | 10 << 8 | 1 << 16
 
 
 def _int64(value: int) -> int:
-    # numba compiles a function anew for every literal argument (36 s of compilation instead of 14); a numpy scalar is
-    # no literal.
+    # numba compiles a function anew for every literal argument, which tripled the compile time; a numpy scalar is none.
     return cast(int, np.int64(value))
 
 
@@ -146,7 +145,7 @@ def _below(m: Record, bound: int) -> int:
 
 @_compiled
 def _exponential(m: Record) -> float:
-    return -np.log(1.0 - _uniform(m))
+    return float(-np.log(1.0 - _uniform(m)))
 
 
 @_compiled
@@ -165,7 +164,7 @@ def _order_size(m: Record) -> int:
         size = 8 + _below(m, 8)
     else:
         size = 16 + _below(m, 45)
-    return size * m.size_scale
+    return int(size * m.size_scale)
 
 
 @_compiled
@@ -316,18 +315,17 @@ def _write_fill(
     tick = m.tick[side, 0]
     price = tick * m.tick_nanos
     letter = _SIDE_B if side == _BID else _SIDE_A
-    whole = m.size[side, 0]
-    takes_level = fill == whole
     parts = 1 + _below(m, min(3, fill, m.orders[side, 0]))
     for part in range(parts, 0, -1):
         quantity = fill if part == 1 else 1 + _below(m, fill - part + 1)
         fill -= quantity
         flags = _FLAG_BOOK_LAST if part == 1 and is_last else _FLAG_BOOK
         left = m.size[side, 0] - quantity
-        slack = left - m.orders[side, 0]
-        if part == 1 and not takes_level and slack >= 0 and _uniform(m) < 0.5:
+        orders = m.orders[side, 0]
+        fills_part_of_an_order = orders == 1 or (part == 1 and left >= orders and _uniform(m) < 0.5)
+        if left > 0 and fills_part_of_an_order:
             _remove(m, side, _ZERO, quantity, _ZERO)
-            remainder = 1 + _below(m, min(slack + 1, 9))
+            remainder = 1 + _below(m, min(left - orders + 1, 9))
             row = _write(out, channel, row, m, ts, price, remainder, _M, letter, flags, _ZERO)
         else:
             _remove(m, side, _ZERO, quantity, _ONE)
@@ -561,7 +559,7 @@ def _due_ns(m: Record, activity: F64, count: int) -> int:
     """Instant by which the activity curve wants ``count`` records of the current phase written."""
     if m.phase == PREOPEN:
         share = count / m.preopen_budget
-        return m.preopen_ns + int((m.open_ns - 10_000_000 - m.preopen_ns) * np.sqrt(share))
+        return int(m.preopen_ns + (m.open_ns - 10_000_000 - m.preopen_ns) * np.sqrt(share))
     share = count / m.budget
     last = activity.shape[0] - 2
     minute = m.minute
@@ -570,7 +568,7 @@ def _due_ns(m: Record, activity: F64, count: int) -> int:
     m.minute = minute
     width = activity[minute + 1] - activity[minute]
     part = (share - activity[minute]) / width if width > 0 else 1.0
-    return m.open_ns + int((minute + min(max(part, 0.0), 1.0)) * 60e9)
+    return int(m.open_ns + (minute + min(max(part, 0.0), 1.0)) * 60e9)
 
 
 @_compiled

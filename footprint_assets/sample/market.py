@@ -45,7 +45,10 @@ MIN_RECORDS = 400
 CHUNK_RECORDS = 65_536
 _DAY_NS = 86_400 * NANOS_PER_SECOND
 _CARRY_POINTS = 64.75
-_START = FairValue(es_ticks=5437.0 * 4, nq_ticks=19_700.0 * 4, carry_points=_CARRY_POINTS)
+_TICKS_A_POINT = 4
+_START = FairValue(
+    es_ticks=5437.0 * _TICKS_A_POINT, nq_ticks=19_700.0 * _TICKS_A_POINT, carry_points=_CARRY_POINTS
+)
 
 _MBP10_DTYPE: np.dtype[np.void] = np.dtype(dbn.MBP10Msg._dtypes)
 _TRADE_DTYPE: np.dtype[np.void] = np.dtype(dbn.TradeMsg._dtypes)
@@ -96,14 +99,12 @@ def write_sample(
     sessions = [(cme.session(date), listings(date)) for date in dates]
     run = _Run(out_dir, _instruments_by_day(sessions))
     fair = FairValue(_START.es_ticks, _START.nq_ticks, carry_points)
-    near: Instrument | None = None
+    previous: tuple[Listing, ...] | None = None
     try:
         for done, (session, listed) in enumerate(sessions, start=1):
-            first = min((entry.instrument for entry in listed), key=_by_maturity)
-            if near is not None and first.maturity != near.maturity:
-                # The nearest expiry is gone: the second becomes the first, a carry further up.
-                fair = FairValue(fair.es_ticks + 4 * fair.carry_points, fair.nq_ticks, fair.carry_points)
-            near = first
+            if previous is not None:
+                fair = _on_contracts_of(listed, previous, fair)
+            previous = listed
             state, curves, fair = plan_session(
                 session, listed, records_per_session=records_per_session, seed=seed, start=fair
             )
@@ -112,6 +113,7 @@ def write_sample(
                 progress(session.trade_date, done, len(sessions))
         return run.finish()
     except BaseException:
+        # An interrupted run, too, must leave no partial file behind.
         run.discard()
         raise
 
@@ -133,8 +135,20 @@ def _checked_dates(start: dt.date, end: dt.date, records_per_session: int, seed:
     return dates
 
 
-def _by_maturity(instrument: Instrument) -> dt.date:
-    return instrument.maturity
+def _on_contracts_of(
+    listed: tuple[Listing, ...], previous: tuple[Listing, ...], fair: FairValue
+) -> FairValue:
+    """Fair value on today's contracts: a later expiry trades a carry away from the one it replaces."""
+    es_ticks, nq_ticks = fair.es_ticks, fair.nq_ticks
+    if _nearest(listed, "ES") > _nearest(previous, "ES"):
+        es_ticks += _TICKS_A_POINT * fair.carry_points
+    if _nearest(listed, "NQ") > _nearest(previous, "NQ"):
+        nq_ticks += _TICKS_A_POINT * fair.carry_points * _START.nq_ticks / _START.es_ticks
+    return FairValue(es_ticks, nq_ticks, fair.carry_points)
+
+
+def _nearest(listed: tuple[Listing, ...], root: str) -> dt.date:
+    return min(entry.instrument.maturity for entry in listed if entry.instrument.root == root)
 
 
 def _utc_days(session: cme.Session) -> list[dt.date]:

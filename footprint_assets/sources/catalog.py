@@ -93,7 +93,7 @@ def scan(folder: Path, ingest: IngestSettings, cache: Path | None = None) -> Cat
         entries.append(_entry(path, name, facts))
     if cache is not None and remembered != known:
         _save(cache, ingest, remembered)
-    return Catalog(folder, tuple(entries), cache)
+    return Catalog(folder, tuple(sorted(entries, key=lambda entry: entry.name)), cache)
 
 
 def covering(catalog: Catalog, schema: str, start_ns: int, end_ns: int) -> list[FileEntry]:

@@ -169,9 +169,7 @@ def _check_definitions(wire: Records, codes: Codes) -> int:
         ("instrument_class", INSTRUMENT_CLASSES, _INSTRUMENT_CLASS),
         ("security_update_action", UPDATE_ACTIONS, _UPDATE_ACTION),
     ):
-        known = np.isin(
-            wire[field].view(np.uint8).reshape(len(wire), -1)[:, 0], np.frombuffer(accepted, np.uint8)
-        )
+        known = np.isin(wire[field].view(np.uint8), np.frombuffer(accepted, np.uint8))
         bad += _set_aside(codes, ~known, rule)
     return bad
 

@@ -16,7 +16,9 @@ from footprint_assets.transforms.sessions import session_columns
 SIDES = ("bid", "ask")
 
 
-def clean_book(parts: list[Iterable[pl.DataFrame]], session: Session, tally: DeliveryTally) -> Iterator[pl.DataFrame]:
+def clean_book(
+    parts: list[Iterable[pl.DataFrame]], session: Session, tally: DeliveryTally
+) -> Iterator[pl.DataFrame]:
     """Clean one contract's book of one trade date, batch by batch.
 
     Args:
@@ -85,5 +87,7 @@ def _ladder(batch: pl.DataFrame, what: str) -> NDArray[np.int64]:
     for s, side in enumerate(SIDES):
         for level in range(LEVELS):
             column = batch[f"{side}_{what}_{level:02d}"]
-            out[:, s, level] = (column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column).to_numpy()
+            out[:, s, level] = (
+                column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column
+            ).to_numpy()
     return out

@@ -94,7 +94,9 @@ def _largest_count(frames: list[pl.DataFrame], tally: DeliveryTally) -> pl.DataF
     merged = pl.concat(numbered)
     kept = merged.unique(subset=[*identity, "_copy"], keep="first", maintain_order=True)
     tally.redelivered_copies += merged.height - kept.height
-    return kept.sort("ts_recv", "sequence", "_delivery", "record_index", maintain_order=True).drop("_copy", "_delivery")
+    return kept.sort("ts_recv", "sequence", "_delivery", "record_index", maintain_order=True).drop(
+        "_copy", "_delivery"
+    )
 
 
 def in_event_order(
@@ -142,7 +144,10 @@ def _sorted(frame: pl.DataFrame) -> bool:
     times, sequence = pl.col("ts_event"), pl.col("sequence")
     return bool(
         frame.select(
-            ((times.diff() < pl.duration(nanoseconds=0)) | ((times.diff() == pl.duration(nanoseconds=0)) & (sequence.cast(pl.Int64).diff() < 0)))
+            (
+                (times.diff() < pl.duration(nanoseconds=0))
+                | ((times.diff() == pl.duration(nanoseconds=0)) & (sequence.cast(pl.Int64).diff() < 0))
+            )
             .any()
             .not_()
         ).item()

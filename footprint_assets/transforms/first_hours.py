@@ -33,7 +33,9 @@ def first_three_hours(book: pl.DataFrame, levels: pl.DataFrame, session: Session
     known = {row["level_name"]: row for row in levels.iter_rows(named=True) if row["level_name"] in LEVELS}
     return kept.with_columns(
         (
-            pl.when(pl.col("ts_event") >= pl.lit(known[name]["valid_from_ts"], book.schema["ts_event"])).then(known[name]["level_price"])
+            pl.when(pl.col("ts_event") >= pl.lit(known[name]["valid_from_ts"], book.schema["ts_event"])).then(
+                known[name]["level_price"]
+            )
             if name in known
             else pl.lit(None, pl.Float64)
         ).alias(name.lower())

@@ -66,7 +66,6 @@ def _bars(trades: pl.DataFrame, session: Session, name: str) -> pl.DataFrame:
         else session.open_ns + since_open.floordiv(width_ns) * width_ns
     )
     tick, size, sign = pl.col("price_tick").cast(pl.Int64), pl.col("size"), pl.col("aggressor_sign")
-    above_first = ((tick - tick.first()) * size).sum() / size.sum()
     close_before = pl.col("close").shift(1)
     out = (
         trades.group_by(start.cast(pl.Int64).cast(TIMESTAMP).alias("bar_ts"), maintain_order=True)
@@ -78,7 +77,8 @@ def _bars(trades: pl.DataFrame, session: Session, name: str) -> pl.DataFrame:
             pl.col("price").max().alias("high"),
             pl.col("price").min().alias("low"),
             pl.col("price").last().alias("close"),
-            points(tick.first() + above_first, tick_size_nanos(trades)).alias("vwap"),
+            tick.first().alias("_first_tick"),
+            ((tick - tick.first()) * size).sum().alias("_ticks_above_first"),
             size.sum().alias("volume"),
             size.filter(sign > 0).sum().alias("buy_volume"),
             size.filter(sign < 0).sum().alias("sell_volume"),
@@ -94,5 +94,7 @@ def _bars(trades: pl.DataFrame, session: Session, name: str) -> pl.DataFrame:
             ).alias("true_range")
         )
     )
+    first, above, volume = (out[name].to_numpy() for name in ("_first_tick", "_ticks_above_first", "volume"))
+    vwap = pl.Series("vwap", points(first + above / volume, tick_size_nanos(trades)))
     average = pl.Series("atr_14", wilder_mean(out["true_range"].to_numpy(), ATR_LENGTH), nan_to_null=True)
-    return out.with_columns(average).select(schema.names())
+    return out.with_columns(vwap, average).select(schema.names())

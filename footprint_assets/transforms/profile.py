@@ -165,7 +165,7 @@ def _ladder(
         pl.lit(trade_date).alias("session_date"),
         pl.lit(name, contracts.load(PRICE_TABLE).polars_schema["profile_type"]).alias("profile_type"),
         (pl.col("row") * height).cast(pl.Int32).alias("price_tick"),
-        points(pl.col("row") * height, tick_nanos).alias("price"),
+        pl.Series("price", points(dense["row"].to_numpy() * height, tick_nanos)),
         "bid_volume",
         "ask_volume",
         "unknown_volume",

@@ -14,16 +14,18 @@ def front_month(volumes: pl.DataFrame) -> pl.DataFrame:
     earlier expiry is a check over dates, not a rule here.
 
     Args:
-        volumes: One row a contract with ``session_date``, ``root``, ``symbol``, ``expiry`` (yyyymm, int32),
+        volumes: One row a contract with ``session_date``, ``symbol`` (the root), ``contract``, ``expiry`` (yyyymm, int32),
             ``instrument_id``, ``volume`` (contracts, int64) and ``source``.
 
     Returns:
         The rows with ``rank`` (1 = most traded), ``is_front`` and ``rule``, sorted by root and rank.
     """
     return (
-        volumes.sort("session_date", "root", pl.col("volume"), "expiry", descending=[False, False, True, False])
+        volumes.sort(
+            "session_date", "symbol", pl.col("volume"), "expiry", descending=[False, False, True, False]
+        )
         .with_columns(
-            pl.int_range(1, pl.len() + 1).over("session_date", "root").cast(pl.Int16).alias("rank"),
+            pl.int_range(1, pl.len() + 1).over("session_date", "symbol").cast(pl.Int16).alias("rank"),
         )
         .with_columns((pl.col("rank") == 1).alias("is_front"), pl.lit(RULE).alias("rule"))
     )

@@ -71,17 +71,16 @@ def tick_size_nanos(trades: pl.DataFrame) -> int:
 
 
 @overload
-def points(ticks: pl.Expr, tick_nanos: int) -> pl.Expr: ...
-@overload
 def points(ticks: NDArray[np.float64] | NDArray[np.int64], tick_nanos: int) -> NDArray[np.float64]: ...
 @overload
 def points(ticks: float, tick_nanos: int) -> float: ...
 def points(
-    ticks: pl.Expr | NDArray[np.float64] | NDArray[np.int64] | float, tick_nanos: int
-) -> pl.Expr | NDArray[np.float64] | float:
-    """A price in points, the same double that ``trades_clean.price`` has at a whole tick.
+    ticks: NDArray[np.float64] | NDArray[np.int64] | float, tick_nanos: int
+) -> NDArray[np.float64] | float:
+    """A price in points, correctly rounded: exactly a quarter where the tick is one.
 
-    Multiplying before dividing rounds once, so a mean of prices never leaves their range.
+    Multiplying before dividing rounds once, so a mean of prices never leaves their range. No polars expressions here:
+    polars divides by a scalar through its reciprocal, which misses the last bit of one price in seven.
 
     Args:
         ticks: Prices, ticks.

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from footprint_assets.contracts import BrokenContract, ContractNotFound, all_keys, lint, load, parse, path_of
+from footprint_assets.contracts import BrokenContract, ContractNotFound, all_keys, load, parse, path_of
+from footprint_assets.contracts.lint import lint
 
 GOOD = {
     "type": "record",

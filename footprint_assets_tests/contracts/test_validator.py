@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pandera.config import ValidationDepth, config_context
 
 from footprint_assets.contracts import (
+    Checks,
     ContractViolation,
     ValidationDisabled,
     Validator,

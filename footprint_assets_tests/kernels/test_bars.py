@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footprint_assets.kernels.bars import Bars, range_bars, tick_bars, time_bars, volume_bars
@@ -26,6 +26,7 @@ def groups(bars: Bars) -> list[list[int]]:
 steps = st.lists(st.integers(0, 8 * SECOND), max_size=60)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(steps, st.sampled_from([1, 5, 60]))
 def test_time_bars_group_trades_by_interval_since_the_open(gaps: list[int], seconds: int) -> None:
     ts = OPEN + np.cumsum(ints(gaps))
@@ -66,6 +67,7 @@ def slow_range_bars(ticks: list[int], range_ticks: int) -> list[list[int]]:
     return bars
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(-20, 20), max_size=60), st.integers(1, 12))
 def test_range_bars_equal_the_reference(ticks: list[int], range_ticks: int) -> None:
     bars = range_bars(OPEN + np.arange(len(ticks)), ints(ticks), range_ticks)
@@ -87,6 +89,7 @@ def slow_volume_bars(sizes: list[int], contracts: int) -> list[list[int]]:
     return bars
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(1, 30), max_size=60), st.integers(1, 50))
 def test_volume_bars_equal_the_reference_and_never_split_a_trade(sizes: list[int], contracts: int) -> None:
     bars = volume_bars(OPEN + np.arange(len(sizes)), ints(sizes), contracts)

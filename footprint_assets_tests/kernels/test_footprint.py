@@ -62,7 +62,7 @@ bars_of_trades = st.lists(st.lists(trade, min_size=1, max_size=40), min_size=1, 
 )
 rules = st.builds(
     Rules,
-    ticks_per_row=st.integers(1, 3),
+    ticks_per_row=st.sampled_from([1, 1, 1, 2, 3]),
     imbalance_ratio=st.sampled_from([1.5, 2.0, 3.0]),
     imbalance_min_volume=st.sampled_from([0, 1, 10]),
     imbalance_min_difference=st.sampled_from([0, 5]),
@@ -78,8 +78,27 @@ rules = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(bars_of_trades, st.one_of(st.just(DEFAULT_RULES), rules))
+row_volume = st.sampled_from([0, 0, 1, 2, 5, 10, 15, 30, 60, 90])
+
+
+@st.composite
+def lopsided_bars(draw: st.DrawFn) -> list[Trade]:
+    """A bar with the rows that make stacks, exhaustion, absorption and trapped traders common."""
+    rows = draw(st.lists(st.tuples(row_volume, row_volume), max_size=16))
+    trades = [
+        Trade(0, tick, size, sign)
+        for tick, sizes in enumerate(rows, start=-4)
+        for sign, size in zip((-1, 1), sizes, strict=True)
+        if size > 0
+    ]
+    return [*draw(st.permutations(trades)), Trade(0, draw(st.integers(-5, 12)), 1, 0)]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.one_of(bars_of_trades, st.lists(lopsided_bars(), min_size=1, max_size=4)),
+    st.one_of(st.just(DEFAULT_RULES), rules),
+)
 def test_the_kernel_equals_the_reference(bars: list[list[Trade]], chosen: Rules) -> None:
     cells, summaries = run(bars, chosen)
     for b, trades in enumerate(bars):
@@ -99,7 +118,7 @@ def mirrored(bars: list[list[Trade]]) -> list[list[Trade]]:
 
 
 @settings(deadline=None)
-@given(bars_of_trades)
+@given(st.lists(lopsided_bars(), min_size=1, max_size=4))
 def test_mirrored_prices_and_aggressors_swap_buying_and_selling(bars: list[list[Trade]]) -> None:
     _, straight = run(bars)
     _, swapped = run(mirrored(bars))
@@ -256,6 +275,24 @@ def test_a_high_with_both_aggressors_is_unfinished() -> None:
 def test_buying_that_halves_into_a_high_without_sellers_is_exhaustion() -> None:
     assert bar_of(ladder({100: (3, 40), 101: (2, 20), 102: (0, 10)}))["is_exhaustion_high"]
     assert not bar_of(ladder({100: (3, 19), 101: (2, 20), 102: (0, 10)}))["is_exhaustion_high"]
+
+
+def test_selling_that_fades_over_three_rows_into_a_low_is_exhaustion_even_with_buyers_there() -> None:
+    assert bar_of(ladder({100: (10, 2), 101: (20, 3), 102: (21, 3)}))["is_exhaustion_low"]
+    assert not bar_of(ladder({100: (10, 2), 101: (20, 3), 102: (20, 3)}))["is_exhaustion_low"]
+
+
+def test_of_two_equal_stacks_the_lower_buying_and_the_higher_selling_counts() -> None:
+    block = {100: (0, 1), 101: (0, 12), 102: (0, 12), 103: (0, 12), 104: (20, 0)}
+    buying = block | {tick + 5: row for tick, row in block.items()}
+    bar = bar_of(ladder(buying))
+    assert (bar["buy_stack_max"], bar["stacked_buy_low_row"], bar["stacked_buy_high_row"]) == (3, 101, 103)
+    bar = bar_of(ladder({-tick: (ask, bid) for tick, (bid, ask) in buying.items()}))
+    assert (bar["sell_stack_max"], bar["stacked_sell_low_row"], bar["stacked_sell_high_row"]) == (
+        3,
+        -103,
+        -101,
+    )
 
 
 def test_heavy_buying_under_a_high_that_price_leaves_is_absorption() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footprint_assets.kernels import indicators
@@ -28,6 +28,7 @@ def assert_same(got: np.ndarray, expected: list[float]) -> None:
     np.testing.assert_allclose(got, np.array(expected, float), rtol=1e-9, atol=1e-9)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(series, st.integers(1, 21))
 def test_rolling_moments_are_the_mean_and_population_deviation_of_the_window(
     values: list[int], length: int
@@ -41,6 +42,7 @@ def test_a_window_of_equal_prices_has_exactly_no_deviation() -> None:
     assert indicators.rolling_moments(np.full(20, 21_345, np.int64), 20)[1][-1] == 0.0
 
 
+@settings(deadline=None)  # the first call compiles
 @given(series, st.integers(2, 12))
 def test_the_zscore_compares_the_bar_with_its_own_window(values: list[int], length: int) -> None:
     expected = [
@@ -50,6 +52,7 @@ def test_the_zscore_compares_the_bar_with_its_own_window(values: list[int], leng
     assert_same(indicators.zscore(ints(values), length), expected)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(series, st.integers(2, 12))
 def test_the_rolling_slope_is_the_least_squares_slope(values: list[int], length: int) -> None:
     expected = [
@@ -77,6 +80,7 @@ def slow_wilder(values: list[float], length: int) -> list[float]:
     return out
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.one_of(st.floats(-1e4, 1e4), st.just(math.nan)), max_size=60), st.integers(1, 20))
 def test_the_wilder_mean_is_seeded_by_a_simple_mean(values: list[float], length: int) -> None:
     assert_same(indicators.wilder_mean(np.array(values, float), length), slow_wilder(values, length))
@@ -152,6 +156,7 @@ def test_the_rsi_of_a_one_way_market(step: int, rsi: float) -> None:
     assert indicators.wilder_rsi(20_000 + step * np.arange(15), 14)[-1] == rsi
 
 
+@settings(deadline=None)  # the first call compiles
 @given(series, st.integers(2, 14))
 def test_the_rsi_of_mirrored_prices_is_its_complement(values: list[int], length: int) -> None:
     rsi = indicators.wilder_rsi(ints(values), length)
@@ -159,6 +164,7 @@ def test_the_rsi_of_mirrored_prices_is_its_complement(values: list[int], length:
     np.testing.assert_allclose(rsi + mirrored, np.where(np.isnan(rsi), np.nan, 100.0))
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(19_000, 21_000), min_size=1, max_size=60), st.integers(2, 21))
 def test_wilder_bollinger_is_the_moment_pair_of_the_exponential_weights(
     values: list[int], length: int
@@ -212,6 +218,7 @@ def test_a_new_low_on_buying_is_a_positive_divergence() -> None:
     assert indicators.delta_divergence(-low, -high, -delta, 2)[2:].tolist() == [-1.0, 0.0]
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(-5, 5)), max_size=40))
 def test_delta_divergence_equals_the_reference(bars: list[tuple[int, int, int]]) -> None:
     high, low, delta = ([*column] for column in zip(*bars, strict=True)) if bars else ([], [], [])
@@ -225,6 +232,7 @@ def test_delta_divergence_equals_the_reference(bars: list[tuple[int, int, int]])
     assert_same(indicators.delta_divergence(ints(high), ints(low), ints(delta), 5), expected)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(-30, 30), max_size=40))
 def test_a_delta_flip_needs_two_large_bars_of_opposite_sign(delta: list[int]) -> None:
     expected = [
@@ -252,6 +260,7 @@ CAUSAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("name", CAUSAL)
+@settings(deadline=None)  # the first call compiles
 @given(values=st.lists(st.integers(-500, 500), min_size=1, max_size=40), data=st.data())
 def test_later_bars_never_change_an_earlier_value(name: str, values: list[int], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(values)))

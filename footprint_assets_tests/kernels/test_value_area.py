@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footprint_assets.kernels.value_area import point_of_control, value_area
@@ -86,11 +86,13 @@ def test_a_profile_without_volume_has_no_point_of_control() -> None:
     assert area([]) == (-1, -1, -1)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(profiles, st.integers(1, 100), steps)
 def test_the_kernel_equals_the_reference(volumes: list[int], pct: int, step_rows: int) -> None:
     assert area(volumes, pct, step_rows) == reference.value_area(volumes, pct, step_rows)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(profiles.filter(any), st.integers(1, 100), steps)
 def test_the_value_area_holds_its_share_around_the_point_of_control(
     volumes: list[int], pct: int, step_rows: int
@@ -101,11 +103,13 @@ def test_the_value_area_holds_its_share_around_the_point_of_control(
     assert 100 * sum(volumes[val : vah + 1]) >= pct * sum(volumes)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(profiles.filter(any), steps, st.integers(2, 1000))
 def test_scaling_every_volume_leaves_the_value_area(volumes: list[int], step_rows: int, factor: int) -> None:
     assert area([factor * v for v in volumes], 70, step_rows) == area(volumes, 70, step_rows)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.permutations([2**k for k in range(12)]), steps)
 def test_a_mirrored_profile_without_ties_has_the_mirrored_value_area(
     volumes: list[int], step_rows: int

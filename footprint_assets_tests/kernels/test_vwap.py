@@ -26,7 +26,7 @@ def exact(trades: list[tuple[int, int]]) -> tuple[Fraction, Fraction]:
     """Mean and variance with fractions, from the definition."""
     volume = sum(size for _, size in trades)
     mean = Fraction(sum(tick * size for tick, size in trades), volume)
-    return mean, sum((tick - mean) ** 2 * size for tick, size in trades) / volume
+    return mean, sum(((tick - mean) ** 2 * size for tick, size in trades), Fraction(0)) / volume
 
 
 def test_the_published_example_has_a_deviation_of_0_7312() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import databento_dbn as dbn
 import numpy as np
 import pytest
+import zstandard
 
 from footprint_assets.settings import IngestSettings
 from footprint_assets.sources.dbn import Chunk, DbnReader, Totals, read_header, verify
@@ -19,6 +20,7 @@ from footprint_assets_tests.sources.dbn_files import (
     ESM4,
     ESU4,
     INGEST,
+    MAPPINGS,
     START,
     control,
     metadata,
@@ -189,15 +191,14 @@ def test_an_instrument_id_counts_only_on_its_mapped_days(tmp_path: Path) -> None
 
 
 def test_the_header_alone_is_read_without_the_records(tmp_path: Path) -> None:
-    path = write(tmp_path, zst(plain()) + b"garbage that only a whole read would meet")
+    noise = np.random.default_rng(0).bytes(2**17)
+    path = write(tmp_path, zst(metadata()) + zst(noise) + b"garbage that only a whole read would meet")
     header = read_header(path, INGEST)
     assert (header.schema, header.version, header.compressed, header.start_ns) == ("mbp-10", 3, True, START)
     assert [(m.raw_symbol, m.instrument_id) for m in header.mappings] == [("ESM4", ESM4), ("ESU4", ESU4)]
 
 
 def test_mappings_are_read_in_both_directions(tmp_path: Path) -> None:
-    from footprint_assets_tests.sources.dbn_files import MAPPINGS
-
     inverse = [(s, ((a, b, name),)) for name, ((a, b, s),) in MAPPINGS]
     content = metadata(stype_in="instrument_id", stype_out="raw_symbol", symbols=("5602",), mappings=inverse)
     there = read_header(write(tmp_path, metadata()), INGEST).mappings
@@ -246,8 +247,6 @@ def corpus_dataset(path: Path) -> str:
 
 @pytest.mark.realdata
 def test_the_vendors_corpus_decodes_as_the_vendor_decodes_it(real_data: Path) -> None:
-    import zstandard
-
     compared = 0
     for path in sorted((real_data / CORPUS).iterdir()):
         if ".frag" in path.name or path.suffix == ".dbz":
@@ -262,7 +261,7 @@ def test_the_vendors_corpus_decodes_as_the_vendor_decodes_it(real_data: Path) ->
             content = zstandard.ZstdDecompressor().decompressobj().decompress(content)
         assert_equal_to_vendor(found, content, RTYPES[schema])
         compared += 1
-    assert compared == 71
+    assert compared == 64
 
 
 @pytest.mark.realdata

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint_assets.transforms.deliveries import DeliveryOrderError, DeliveryTally, in_event_order, merge_deliveries
+from footprint_assets.transforms.deliveries import (
+    DeliveryOrderError,
+    DeliveryTally,
+    in_event_order,
+    merge_deliveries,
+)
 from footprint_assets_tests.frames import SECOND, rows_of
 
 TRADES = "bronze.future.trades"

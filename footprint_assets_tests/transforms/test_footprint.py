@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from footprint_assets.calendar import Session, session
 from footprint_assets.contracts import Validator, load
+from footprint_assets.kernels import indicators
 from footprint_assets.settings import BarSettings, FootprintSettings
 from footprint_assets.transforms.footprint import (
     BAR_TABLE,
@@ -278,6 +279,56 @@ def test_value_area_overlap_and_poc_change_compare_with_the_bar_before() -> None
     assert bars["delta_change"].to_list() == [None, 0, -90]
 
 
+def test_cumulative_delta_inside_a_bar_covers_its_start_and_every_trade() -> None:
+    ts = [SESSION.open_ns + k for k in (0, 60 * SECOND, 60 * SECOND + 1, 60 * SECOND + 2)]
+    _, bars = build(trades_of(ts, [100] * 4, [10, 4, 9, 2], [1, 1, -1, 1]), only(time_seconds=(60,)))
+    last = bars.row(1, named=True)
+    assert [last[f"cum_delta{x}"] for x in ("_open", "_high", "_low", "")] == [10, 14, 5, 7]
+
+
+def test_rates_divide_by_the_duration_of_the_bar() -> None:
+    trades = trades_of([SESSION.open_ns, SESSION.open_ns + 1], [100, 103], [10, 20], [1, -1])
+    _, bars = build(trades, only(time_seconds=(5,)))
+    bar = bars.row(0, named=True)
+    assert (bar["duration_ns"], bar["volume_per_second"], bar["trades_per_second"]) == (5 * SECOND, 6.0, 0.4)
+    assert (bar["avg_trade_size"], bar["close_position"]) == (15.0, 1.0)
+
+
+def test_every_indicator_has_the_window_its_name_says(day: tuple[pl.DataFrame, ...]) -> None:
+    _, _, bars = day
+    part = bars.filter(bar_type="time_5m")
+    tick = {n: (part[n] * 4).cast(pl.Int64).to_numpy() for n in ("high", "low", "close")}
+    delta, cum_delta = part["delta"].to_numpy(), part["cum_delta"].to_numpy()
+    spread = tick["high"] - tick["low"]
+    weighted = part["close"].ewm_mean(alpha=1 / 21, adjust=False)
+    deviation = part["close"].ewm_std(alpha=1 / 21, adjust=False, bias=True)
+    first = pl.Series([None] * 20 + [0.0] * (len(part) - 20), dtype=pl.Float64)
+    expected = {
+        "rsi_14": indicators.wilder_rsi(tick["close"], 14),
+        "delta_zscore_11": indicators.zscore(delta, 11),
+        "cum_delta_slope_5": indicators.rolling_slope(cum_delta, 5),
+        "price_cum_delta_divergence_5": indicators.price_flow_divergence(
+            cum_delta, tick["close"], delta, spread, 5, 10
+        ),
+        "price_cum_delta_divergence_10": indicators.price_flow_divergence(
+            cum_delta, tick["close"], delta, spread, 10, 10
+        ),
+        "is_delta_divergence": indicators.delta_divergence(tick["high"], tick["low"], delta, 20),
+        "is_delta_flip": indicators.delta_flip(delta, 20),
+        "interaction_reversal_avg20": indicators.wilder_mean(
+            part["interaction_reversal"].abs().fill_null(math.nan).to_numpy(), 20
+        ),
+        "bbw_middle_21": weighted + first,
+        "bbw_upper_21_2_4": weighted + 2.4 * deviation + first,
+        "bbw_lower_21_2_4": weighted - 2.4 * deviation + first,
+        "bbw_width_21_2_4": 4.8 * deviation + first,
+    }
+    for name, values in expected.items():
+        assert 0 < part[name].null_count() < len(part), name
+        wanted = pl.Series(name, values, strict=False).fill_nan(None)
+        assert_series_equal(part[name].cast(pl.Float64), wanted, rel_tol=1e-9, abs_tol=1e-6)
+
+
 def test_bar_numbers_restart_for_every_bar_type(day: tuple[pl.DataFrame, ...]) -> None:
     _, _, bars = day
     for _, part in bars.group_by("bar_type"):
@@ -308,9 +359,6 @@ def test_interaction_reversal_is_the_delta_zscore_times_the_distance_to_the_sess
     zscore = (window - window.rolling_mean(11)) / window.rolling_std(11, ddof=0)
     expected = zscore * (part["close"] - session_vwap)
     assert_series_equal(part["interaction_reversal"], expected, check_names=False, rel_tol=1e-6, abs_tol=1e-6)
-
-
-SETTLED = {"time_5s": True, "time_1m": True, "range_10t": False}
 
 
 @settings(max_examples=25, deadline=None)

@@ -20,7 +20,14 @@ P = 5350 * SECOND
 
 
 def book(*rows):
-    quotes = {"bid_px_00": P, "bid_sz_00": 5, "bid_ct_00": 1, "ask_px_00": P + TICK, "ask_sz_00": 5, "ask_ct_00": 1}
+    quotes = {
+        "bid_px_00": P,
+        "bid_sz_00": 5,
+        "bid_ct_00": 1,
+        "ask_px_00": P + TICK,
+        "ask_sz_00": 5,
+        "ask_ct_00": 1,
+    }
     return rows_of("bronze.future.market_by_price_10", [quotes | dict(row) for row in rows])
 
 
@@ -53,7 +60,9 @@ def test_a_sweep_of_three_prices_is_one_aggressor_order():
 def test_two_orders_of_one_instant_are_told_apart_by_their_event_groups():
     trade = {"action": "T", "rtype": 10, "flags": 0x80, "is_last": True}
     rows = book(at(0, sequence=1, **trade), at(0, sequence=2, **trade))
-    frame, _ = clean(trades_from_book(rows).select(contracts.load("bronze.future.trades").polars_schema.names()), rows)
+    frame, _ = clean(
+        trades_from_book(rows).select(contracts.load("bronze.future.trades").polars_schema.names()), rows
+    )
     assert frame["aggressor_order_id"].to_list() == [0, 1]
 
 

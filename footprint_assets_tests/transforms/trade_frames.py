@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 
+import databento as db
 import numpy as np
 import polars as pl
 
@@ -88,3 +90,13 @@ def random_day(
         rng.choice([-1, 1, 0], trades, p=[0.48, 0.48, 0.04]),
         tick_nanos,
     )
+
+
+def real_trades(path: Path, session: cme.Session, symbol: str) -> pl.DataFrame:
+    """Rows of ``trades_clean`` of a real DBN trades file, the instrument that traded most."""
+    records = db.DBNStore.from_file(path).to_ndarray()
+    ids, counts = np.unique(records["instrument_id"], return_counts=True)
+    records = records[records["instrument_id"] == ids[counts.argmax()]]
+    sign = np.select([records["side"] == b"B", records["side"] == b"A"], [1, -1], 0)
+    ticks = records["price"] // TICK_NANOS
+    return frame(session, records["ts_event"].astype(np.int64), ticks, records["size"], sign, symbol=symbol)
