@@ -1,7 +1,5 @@
 """The cross-table checks as Dagster asset checks, one partition record each."""
 
-from __future__ import annotations
-
 import datetime as dt
 import warnings
 

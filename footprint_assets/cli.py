@@ -86,7 +86,7 @@ def ingest(
         typer.echo(json.dumps([verdict.as_json() for verdict in found], indent=2))
     else:
         console.table(
-            ["file", "verdict", "schema", "records", "yielded", "quarantined", "rule", "offset"],
+            ["file", "verdict", "schema", "records", "accepted", "set aside", "rule", "offset", "warnings"],
             [
                 [
                     v.path.name,
@@ -94,9 +94,10 @@ def ingest(
                     v.schema,
                     v.records,
                     v.yielded,
-                    v.quarantined,
-                    v.rule or v.warning,
+                    ", ".join(f"{rule} {count}" for rule, count in v.quarantined.items()),
+                    v.rule,
                     v.offset,
+                    "; ".join(v.warnings),
                 ]
                 for v in found
             ],

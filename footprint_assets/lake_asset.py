@@ -10,8 +10,6 @@ This is the only home of preview Dagster APIs (check specs with partitions).
 | a source or an input was refused | nothing: the last stays  | none               | fails, not retried  |
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import inspect
 import warnings
@@ -150,8 +148,9 @@ def column_schema(table: LakeTable) -> dg.TableSchema:
             dg.TableColumn(
                 name=column.name,
                 type=column.type,
-                description=f"{column.doc} [{column.unit}]",
-                constraints=dg.TableColumnConstraints(nullable=column.nullable, other=list(column.checks)),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, other=list(column.constraints)),
+                tags=column.tags,
             )
             for column in table.contract.table_columns()
         ]

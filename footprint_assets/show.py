@@ -36,7 +36,9 @@ def describe_schema(table: str) -> list[list[object]]:
             [f.name, f.type, f.nullable, _text(f.metadata, b"unit"), _text(f.metadata, b"doc")]
             for f in schema
         ]
-    return [[c.name, c.type, c.nullable, c.unit, c.doc] for c in contracts.load(table).table_columns()]
+    return [
+        [c.name, c.type, c.nullable, c.tags["unit"], c.description] for c in contracts.load(table).table_columns()
+    ]
 
 
 def _text(metadata: dict[bytes, bytes] | None, key: bytes) -> str:

@@ -265,6 +265,7 @@ class LakeTable:
             TooManyQuarantined: More rows were set aside than the settings allow.
             FootprintError: A source was refused.
         """
+        inputs = {name: inputs[name] for name in (*self.inputs, *self.lookback)}
         lineage = self.lineage(scope, inputs, run_id)
         lake = scope.bench.lake
         if lake.is_current(self.key, scope.trade_date, lineage, self.contract.fingerprint):

@@ -581,7 +581,7 @@ def _schedule(m: Record, activity: F64, now: int) -> None:
     else:
         ahead = min(m.emitted + _LOOKAHEAD, budget)
         mean = max(_due_ns(m, activity, ahead) - now, 0) / (ahead - m.emitted)
-        burst = 0.08 if _uniform(m) < 0.7 else 3.1
+        burst = 0.15 if _uniform(m) < 0.6 else 2.275
         wait = mean * burst * _exponential(m)
         is_wide = (
             m.phase == TRADING
@@ -593,6 +593,9 @@ def _schedule(m: Record, activity: F64, now: int) -> None:
         if is_wide:
             wait = min(wait, 30_000.0 + 400_000.0 * _uniform(m))
         ts = now + 2_000 + int(wait)
+        if ts >= end and end - now > 1_000_000_000:
+            # A long pause near the end would cost the records that are still due.
+            ts = now + int((end - now) * _uniform(m))
     if m.quiet_from_ns <= ts < m.quiet_to_ns:
         ts = m.quiet_to_ns + _below(m, 1_000_000)
     if ts < end:

@@ -36,7 +36,7 @@ DEFAULT_START = dt.date(2024, 6, 14)
 """First trade date: the last session before the June 2024 roll."""
 DEFAULT_END = dt.date(2024, 6, 20)
 """Last trade date: after the roll (17 June) and Juneteenth (19 June: cash market closed, 13:00 ET close)."""
-DEFAULT_RECORDS = 80_000
+DEFAULT_RECORDS = 100_000
 """MBP-10 records of the front ES contract in an ordinary session."""
 DEFAULT_SEED = 20240617
 MIN_RECORDS = 400
@@ -277,4 +277,6 @@ class _Run:
 
     def _statistics_of(self, day: dt.date) -> Records:
         parts = self._statistics.pop(day, [])
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=STATISTICS_DTYPE)
+        records = np.concatenate([np.zeros(0, dtype=STATISTICS_DTYPE), *parts])
+        # Where the close is late, clearing figures follow the next session's open.
+        return records[np.argsort(records["ts_recv"], kind="stable")]

@@ -50,10 +50,16 @@ def test_a_trade_before_the_open_belongs_to_a_bar_that_ends_by_the_open() -> Non
     assert bars.end_ns.tolist() == [OPEN, OPEN + 60 * SECOND]
 
 
-def test_a_time_bar_is_complete_when_it_ends_within_trading_hours() -> None:
-    early_close = OPEN + 90 * SECOND
-    bars = time_bars(OPEN + ints([0, 70 * SECOND, 200 * SECOND]), 60 * SECOND, OPEN, early_close)
-    assert bars.is_complete.tolist() == [True, False, False]
+@pytest.mark.parametrize(
+    ("close_after_s", "complete"),
+    [(60, [True, False, False]), (119, [True, False, False]), (120, [True, True, False])],
+)
+def test_a_time_bar_is_complete_when_it_ends_within_trading_hours(
+    close_after_s: int, complete: list[bool]
+) -> None:
+    ts = OPEN + ints([0, 60 * SECOND, 200 * SECOND])
+    bars = time_bars(ts, 60 * SECOND, OPEN, OPEN + close_after_s * SECOND)
+    assert bars.is_complete.tolist() == complete
 
 
 def slow_range_bars(ticks: list[int], range_ticks: int) -> list[list[int]]:

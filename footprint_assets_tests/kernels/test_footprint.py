@@ -305,6 +305,13 @@ def test_heavy_buying_under_a_high_that_price_leaves_is_absorption() -> None:
     assert stayed["absorption_high_volume"] == 0
 
 
+def test_rejection_from_a_low_is_measured_from_the_top_of_a_row_of_several_ticks() -> None:
+    rules = DEFAULT_RULES._replace(ticks_per_row=2)
+    rows = {100: (90, 0)} | dict.fromkeys(range(102, 122, 2), (4, 4))
+    assert bar_of(ladder(rows, close=103), rules)["is_absorption_low"]
+    assert not bar_of(ladder(rows, close=102), rules)["is_absorption_low"]
+
+
 def test_a_bar_without_buyers_has_no_ask_point_of_control() -> None:
     assert bar_of([(100, 5, -1)])["ask_poc_row"] == NO_ROW
 

@@ -195,14 +195,14 @@ def _examine(lake: Lake, before: dict[str, int], after: dict[str, int], outcome:
         recovered = published(lake)
     except PartitionMissing:
         recovered = {}
-    left = sorted(path.name for path in lake.layout.staging.iterdir())
+    left = sorted(path.name for path in lake.layout.staging.glob("*"))
     allowed = [after] if outcome == "published" else [before, after]
     publish(lake, after)
     return {
         "torn": torn,
         "state": "waits" if seen is None else "before" if seen == before else "after" if seen == after else "mixed",
         "recovered": recovered in allowed and not recovery.unfinished,
-        "staging": left + sorted(path.name for path in lake.layout.staging.iterdir()),
+        "staging": left + sorted(path.name for path in lake.layout.staging.glob("*")),
         "rerun": published(lake) == after,
         "scrub": [finding.file for finding in lake.scrub()],
     }

@@ -33,7 +33,7 @@ def sessions() -> list[cme.Session]:
 
 
 def in_trading_hours(ts: np.ndarray) -> np.ndarray:
-    return np.logical_or.reduce([(ts >= s.open_ns) & (ts < s.close_ns) for s in sessions()])
+    return np.asarray(np.any([(ts >= s.open_ns) & (ts < s.close_ns) for s in sessions()], axis=0))
 
 
 def groups_of(records: np.ndarray) -> list[list[Any]]:
@@ -188,7 +188,7 @@ def test_the_preopen_book_crosses_and_opens_with_a_print_without_aggressor(small
 def test_nothing_happens_outside_trading_and_order_entry(small_market: SmallMarket) -> None:
     for records in (small_market.book, small_market.trades):
         ts = records["ts_event"].astype(np.int64)
-        early = np.logical_or.reduce([(ts >= s.open_ns - PREOPEN_NS) & (ts < s.open_ns) for s in sessions()])
+        early = np.any([(ts >= s.open_ns - PREOPEN_NS) & (ts < s.open_ns) for s in sessions()], axis=0)
         assert (in_trading_hours(ts) | early).all()
     assert in_trading_hours(small_market.trades["ts_event"]).all()
     juneteenth = cme.session(dt.date(2024, 6, 19))

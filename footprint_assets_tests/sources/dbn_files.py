@@ -21,7 +21,10 @@ START = int(np.datetime64(DAY, "ns").astype(np.int64))
 DAY_NS = 86_400 * 10**9
 END = START + DAY_NS
 ESM4, ESU4, SPREAD = 5602, 118, 3000
-MAPPINGS = (("ESM4", ((DAY, DAY + dt.timedelta(1), "5602"),)), ("ESU4", ((DAY, DAY + dt.timedelta(1), "118"),)))
+MAPPINGS = (
+    ("ESM4", ((DAY, DAY + dt.timedelta(1), "5602"),)),
+    ("ESU4", ((DAY, DAY + dt.timedelta(1), "118"),)),
+)
 Mapping = tuple[str, tuple[tuple[dt.date, dt.date, str], ...]]
 
 
@@ -67,7 +70,9 @@ def metadata(
     )
 
 
-def records(schema: str, count: int = 20, *, version: int = 3, instrument: int = ESM4) -> np.ndarray[Any, Any]:
+def records(
+    schema: str, count: int = 20, *, version: int = 3, instrument: int = ESM4
+) -> np.ndarray[Any, Any]:
     """Plausible records of a schema in the wire layout of a DBN version."""
     rtype = RTYPES[schema]
     out = np.zeros(count, wire_dtype(rtype, version))
@@ -82,7 +87,9 @@ def records(schema: str, count: int = 20, *, version: int = 3, instrument: int =
     if schema in ("mbp-10", "mbp-1", "tbbo", "trades"):
         ticks = 21_000 + np.arange(count) % 7
         out["price"], out["size"], out["flags"] = ticks * 250_000_000, 1 + np.arange(count) % 5, 0x82
-        out["action"] = b"T" if schema in ("trades", "tbbo") else np.resize(np.array([b"A", b"C", b"M", b"T"]), count)
+        out["action"] = (
+            b"T" if schema in ("trades", "tbbo") else np.resize(np.array([b"A", b"C", b"M", b"T"]), count)
+        )
         out["side"] = np.resize(np.array([b"A", b"B", b"N"]), count)
         for level in range({"mbp-10": 10, "trades": 0}.get(schema, 1)):
             out[f"bid_px_{level:02d}"] = (ticks - 1 - level) * 250_000_000
@@ -132,7 +139,9 @@ def zst(content: bytes, *, checksum: bool = True, frames: int = 1) -> bytes:
     """Content in one or more zstd frames."""
     compressor = zstandard.ZstdCompressor(level=3, write_checksum=checksum)
     step = -(-len(content) // frames) or 1
-    return b"".join(compressor.compress(content[at : at + step]) for at in range(0, max(len(content), 1), step))
+    return b"".join(
+        compressor.compress(content[at : at + step]) for at in range(0, max(len(content), 1), step)
+    )
 
 
 def skippable(payload: bytes) -> bytes:

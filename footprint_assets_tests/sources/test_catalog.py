@@ -13,7 +13,18 @@ from footprint_assets.settings import IngestSettings
 from footprint_assets.sources import catalog as catalog_module
 from footprint_assets.sources.catalog import covering, fingerprint, scan
 from footprint_assets.sources.errors import DbnRefused, EnvelopeRefused
-from footprint_assets_tests.sources.dbn_files import DAY_NS, END, INGEST, START, metadata, plain, records, write, zst
+from footprint_assets.sources.metadata import DbnHeader, read_header
+from footprint_assets_tests.sources.dbn_files import (
+    DAY_NS,
+    END,
+    INGEST,
+    START,
+    metadata,
+    plain,
+    records,
+    write,
+    zst,
+)
 
 
 def folder_of_files(tmp_path: Path) -> Path:
@@ -32,7 +43,9 @@ def folder_of_files(tmp_path: Path) -> Path:
 
 def test_every_dbn_file_is_listed_and_a_bad_one_does_not_hide_the_others(tmp_path: Path) -> None:
     catalog = scan(folder_of_files(tmp_path), INGEST)
-    found = {entry.name: (entry.schema, entry.problem.rule if entry.problem else None) for entry in catalog.entries}
+    found = {
+        entry.name: (entry.schema, entry.problem.rule if entry.problem else None) for entry in catalog.entries
+    }
     assert found == {
         "2024/a.trades.dbn": ("trades", None),
         "b.mbp-10.dbn.zst": ("mbp-10", None),
@@ -40,7 +53,11 @@ def test_every_dbn_file_is_listed_and_a_bad_one_does_not_hide_the_others(tmp_pat
         "old.trades.dbz": (None, "dbz"),
         "piece.dbn.frag": (None, "fragment"),
     }
-    assert [entry.name for entry in catalog.problems] == ["cut.mbp-10.dbn.zst", "old.trades.dbz", "piece.dbn.frag"]
+    assert [entry.name for entry in catalog.problems] == [
+        "cut.mbp-10.dbn.zst",
+        "old.trades.dbz",
+        "piece.dbn.frag",
+    ]
 
 
 def test_a_folder_that_does_not_exist_is_empty(tmp_path: Path) -> None:
@@ -52,16 +69,24 @@ def test_an_entry_carries_the_facts_of_its_header(tmp_path: Path) -> None:
     os.utime(path, ns=(START, START))
     (entry,) = scan(tmp_path, INGEST).entries
     assert (entry.start_ns, entry.end_ns, entry.version, entry.dataset) == (START, END, 3, "GLBX.MDP3")
-    assert (entry.symbols, entry.pulled, entry.bytes) == (("ESM4", "ESU4"), dt.date(2024, 6, 10), len(plain()))
+    assert (entry.symbols, entry.pulled, entry.bytes) == (
+        ("ESM4", "ESU4"),
+        dt.date(2024, 6, 10),
+        len(plain()),
+    )
 
 
 def test_headers_are_read_once_for_each_size_and_modification_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, cache = folder_of_files(tmp_path), tmp_path / "cache" / "catalog.json"
-    read = []
-    honest = catalog_module.read_header
-    monkeypatch.setattr(catalog_module, "read_header", lambda path, ingest: read.append(path.name) or honest(path, ingest))
+    read: list[str] = []
+
+    def counted(path: Path, ingest: IngestSettings) -> DbnHeader:
+        read.append(path.name)
+        return read_header(path, ingest)
+
+    monkeypatch.setattr(catalog_module, "read_header", counted)
     first = scan(folder, INGEST, cache)
     assert len(read) == 5
     again = scan(folder, INGEST, cache)
@@ -76,7 +101,9 @@ def test_headers_are_read_once_for_each_size_and_modification_time(
     assert len(read) == 11
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"version": 1}', '{"version": 1, "ingest": 0, "files": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"version": 1}', '{"version": 1, "ingest": 0, "files": {"a": 1}}']
+)
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
     folder, cache = folder_of_files(tmp_path), tmp_path / "catalog.json"
     cache.write_text(damage)
@@ -98,8 +125,8 @@ def names(tmp_path: Path, schema: str, start: int, end: int) -> list[str]:
 
 def test_files_cover_the_windows_their_headers_overlap(tmp_path: Path) -> None:
     for number in (2, 1, 0):
-        day = {"start": START + number * DAY_NS, "end": END + number * DAY_NS}
-        write(tmp_path, plain("trades", **day), f"{9 - number}.trades.dbn")
+        content = plain("trades", start=START + number * DAY_NS, end=END + number * DAY_NS)
+        write(tmp_path, content, f"{9 - number}.trades.dbn")
     write(tmp_path, plain(), "0.mbp-10.dbn")
     write(tmp_path, b"DBN", "1.trades.dbn")
     assert names(tmp_path, "trades", START, START + 2 * DAY_NS) == ["9.trades.dbn", "8.trades.dbn"]

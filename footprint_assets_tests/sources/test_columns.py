@@ -66,7 +66,9 @@ def as_lists(columns: Columns) -> dict[str, list[object]]:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 600))
-def test_the_compiled_transposition_equals_a_conversion_of_one_record_at_a_time(seed: int, count: int) -> None:
+def test_the_compiled_transposition_equals_a_conversion_of_one_record_at_a_time(
+    seed: int, count: int
+) -> None:
     rng = np.random.default_rng(seed)
     rows = records("mbp-10", count)
     rows["instrument_id"] = rng.choice([ESM4, ESU4, 7], count)
@@ -81,10 +83,15 @@ def test_the_compiled_transposition_equals_a_conversion_of_one_record_at_a_time(
     rows["ask_sz_04"], rows["bid_ct_03"] = rng.integers(0, 2**31, count), rng.integers(0, 2**31, count)
     columns = to_columns(chunk_of(rows, 100), "mbp-10", {ESM4, ESU4}, START - 5, START + 5)
     mine = np.isin(rows["instrument_id"], [ESM4, ESU4])
-    inside = (rows["ts_event"].astype(np.int64) >= START - 5) & (rows["ts_event"].astype(np.int64) < START + 5)
+    inside = (rows["ts_event"].astype(np.int64) >= START - 5) & (
+        rows["ts_event"].astype(np.int64) < START + 5
+    )
     kept = mine & inside
     assert columns.rows == kept.sum()
-    assert columns.skipped == {"other_instrument": (~mine).sum(), "outside_trade_date": (mine & ~inside).sum()}
+    assert columns.skipped == {
+        "other_instrument": (~mine).sum(),
+        "outside_trade_date": (mine & ~inside).sum(),
+    }
     if columns.rows:
         assert as_lists(columns) == slow_book(rows[kept], 100 + np.flatnonzero(kept))
 
@@ -119,7 +126,9 @@ def test_a_price_column_without_holes_carries_no_null_mask() -> None:
     rows["ask_px_09"][4] = UNDEF_PRICE
     nulls = to_columns(chunk_of(rows), "mbp-10", None, *ALL_TIME).nulls
     assert [name for name, absent in nulls.items() if absent is not None] == ["ask_px_09"]
-    assert nulls["ask_px_09"].tolist() == [row == 4 for row in range(10)]
+    absent = nulls["ask_px_09"]
+    assert absent is not None
+    assert absent.tolist() == [row == 4 for row in range(10)]
 
 
 def test_sizes_are_signed_so_that_differences_do_not_wrap() -> None:

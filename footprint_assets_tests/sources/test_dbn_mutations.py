@@ -68,7 +68,12 @@ def test_a_file_cut_anywhere_is_refused_unless_it_ends_between_records(kind: str
 
 
 @settings(max_examples=150, deadline=None)
-@given(kind=st.sampled_from(sorted(FILES)), at=st.integers(0, 10**6), junk=st.binary(max_size=40), drop=st.integers(0, 40))
+@given(
+    kind=st.sampled_from(sorted(FILES)),
+    at=st.integers(0, 10**6),
+    junk=st.binary(max_size=40),
+    drop=st.integers(0, 40),
+)
 def test_bytes_put_in_or_taken_out_never_lose_a_record(kind: str, at: int, junk: bytes, drop: int) -> None:
     content = FILES[kind]
     at %= len(content)

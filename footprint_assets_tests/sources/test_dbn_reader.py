@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,10 @@ def test_a_frame_without_a_checksum_is_accepted_counted_and_warned_about(tmp_pat
 
 def test_a_pull_that_stopped_at_its_limit_is_warned_about(tmp_path: Path) -> None:
     verdict = verify(write(tmp_path, plain(limit=20)), INGEST)
-    assert (verdict.status, verdict.warnings) == ("accepted", ("the pull stopped at its limit of 20 records",))
+    assert (verdict.status, verdict.warnings) == (
+        "accepted",
+        ("the pull stopped at its limit of 20 records",),
+    )
 
 
 def test_send_timestamps_are_dropped_from_ts_out_files(tmp_path: Path) -> None:
@@ -96,7 +101,9 @@ def test_send_timestamps_are_dropped_from_ts_out_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("schema", ["mbp-10", "mbp-1", "trades", "ohlcv-1d", "statistics", "definition"])
-def test_older_versions_are_upgraded_as_the_vendor_upgrades_them(tmp_path: Path, schema: str, version: int) -> None:
+def test_older_versions_are_upgraded_as_the_vendor_upgrades_them(
+    tmp_path: Path, schema: str, version: int
+) -> None:
     content = plain(schema, records(schema, version=version), version=version)
     found, _ = drain(write(tmp_path, content), schema)
     assert_equal_to_vendor(found, content, RTYPES[schema])
@@ -104,7 +111,7 @@ def test_older_versions_are_upgraded_as_the_vendor_upgrades_them(tmp_path: Path,
 
 def assert_equal_to_vendor(found: np.ndarray, content: bytes, rtype: int) -> None:
     """Compare field by field with ``databento_dbn.DBNDecoder``."""
-    decoder = dbn.DBNDecoder(upgrade_policy=dbn.VersionUpgradePolicy.UPGRADE_TO_V3)
+    decoder = dbn.DBNDecoder(upgrade_policy=dbn.VersionUpgradePolicy.UPGRADE_TO_V3)  # type: ignore[arg-type]
     decoder.write(content)
     expected = [record for record in decoder.decode() if not isinstance(record, dbn.Metadata)]
     wire = b"".join(bytes(record) for record in expected)
@@ -124,7 +131,13 @@ def test_a_live_recording_yields_only_the_wanted_schema(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         live(
-            control(22), control(23), book[:2].tobytes(), trades.tobytes(), control(21), book[2:].tobytes(), control(23)
+            control(22),
+            control(23),
+            book[:2].tobytes(),
+            trades.tobytes(),
+            control(21),
+            book[2:].tobytes(),
+            control(23),
         ),
     )
     found, totals = drain(path, "mbp-10", max_records=2)
@@ -134,13 +147,17 @@ def test_a_live_recording_yields_only_the_wanted_schema(tmp_path: Path) -> None:
     with DbnReader(path, INGEST) as reader:
         indexes = np.concatenate([chunk.index for chunk in reader.chunks("mbp-10", max_records=3)])
         assert indexes.tolist() == [2, 3, 8, 9, 10]
-        assert [(m.instrument_id, m.raw_symbol, m.start_ns) for m in reader.live_mappings] == [(ESM4, "ESM4", None)]
+        assert [(m.instrument_id, m.raw_symbol, m.start_ns) for m in reader.live_mappings] == [
+            (ESM4, "ESM4", None)
+        ]
 
 
 def test_a_live_recording_is_verified_for_every_schema_in_it(tmp_path: Path) -> None:
     trades = records("trades", 3)
     trades["side"][1] = b"Q"
-    verdict = verify(write(tmp_path, live(control(23), records("mbp-10", 5).tobytes(), trades.tobytes())), INGEST)
+    verdict = verify(
+        write(tmp_path, live(control(23), records("mbp-10", 5).tobytes(), trades.tobytes())), INGEST
+    )
     assert verdict.totals is not None
     assert (verdict.totals.records, verdict.totals.yielded) == (9, 7)
     assert (verdict.totals.quarantined, verdict.totals.other_schema) == ({"side": 1}, {"system": 1})
@@ -303,6 +320,19 @@ def test_real_files_are_accepted_whole(real_data: Path) -> None:
 def test_the_truncated_download_is_refused_where_it_was_cut(real_data: Path) -> None:
     path = real_data / "dbn" / "truncated-20240610.mbp-1.dbn.zst"
     verdict = verify(path, INGEST)
-    assert (verdict.status, verdict.rule, verdict.offset) == ("refused", "truncated_frame", path.stat().st_size)
+    assert (verdict.status, verdict.rule, verdict.offset) == (
+        "refused",
+        "truncated_frame",
+        path.stat().st_size,
+    )
     assert verdict.refusal is not None
     assert "download the file again" in str(verdict.refusal)
+
+
+def test_the_reader_imports_neither_polars_nor_dagster_nor_the_vendor_client() -> None:
+    code = (
+        "import sys, footprint_assets.sources.columns, footprint_assets.sources.catalog;"
+        "print(sorted({'polars', 'dagster', 'databento', 'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
