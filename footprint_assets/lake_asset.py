@@ -126,7 +126,7 @@ def build_asset(table: LakeTable) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
         scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
         try:
-            staged = table.stage(scope, opened, context.run_id)
+            staged = table.stage(scope, opened, context.run.run_id)
         except ContractViolation as violation:
             yield _contract_result(asset_key, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation
@@ -174,7 +174,7 @@ def _contract_check(asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
 
 
 def _contract_result(
-    asset_key: dg.AssetKey, *, passed: bool, facts: Mapping[str, object]
+    asset_key: dg.AssetKey, *, passed: bool, facts: Mapping[str, str | int]
 ) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CONTRACT_CHECK,

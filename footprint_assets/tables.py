@@ -313,7 +313,7 @@ def sessions_before(day: dt.date, count: int) -> tuple[dt.date, ...]:
 
 
 def each_contract(
-    function: Callable[..., pl.DataFrame | Iterable[pl.DataFrame]],
+    function: Callable[..., pl.DataFrame],
 ) -> Callable[..., Iterator[Batch]]:
     """Run a per-contract function over every contract of the first input.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 
 import polars as pl
+from pydantic import BaseModel
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
@@ -19,7 +20,7 @@ from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.lake_asset import lake_stream_asset
 from footprint_assets.settings import NANOS_PER_SECOND, Settings
-from footprint_assets.sources.catalog import FileEntry, covering, fingerprint
+from footprint_assets.sources.catalog import FileEntry, covering, fingerprint, unreadable
 from footprint_assets.sources.columns import to_columns
 from footprint_assets.sources.dbn import DbnReader, QuarantinedRecord
 from footprint_assets.sources.frames import to_frame
@@ -42,9 +43,17 @@ class NoSource(FootprintError):  # noqa: N818 - names the fact a reader meets
 
 
 def files_of(scope: Scope, *schemas: str) -> list[FileEntry]:
-    """The drop folder's readable files of some schemas that cover the trade date's window, in time order."""
-    catalog = scope.bench.catalog()
-    found = {e.name: e for schema in schemas for e in covering(catalog, schema, *scope.session.window_ns)}
+    """The drop folder's files of some schemas that cover the trade date's window, in time order.
+
+    Raises:
+        DbnRefused: A file that by its name belongs to the window cannot be opened.
+    """
+    catalog, window = scope.bench.catalog(), scope.session.window_ns
+    for schema in schemas:
+        for entry in unreadable(catalog, scope.settings.ingest.dataset, schema, *window):
+            assert entry.problem is not None
+            raise entry.problem
+    found = {e.name: e for schema in schemas for e in covering(catalog, schema, *window)}
     return sorted(found.values(), key=lambda entry: (entry.start_ns, entry.name))
 
 
@@ -67,7 +76,7 @@ def source_refs(*schemas: str) -> Callable[[Scope], tuple[SourceRef, ...]]:
     return refs
 
 
-def ingest_config(settings: Settings) -> tuple[object, ...]:
+def ingest_config(settings: Settings) -> tuple[BaseModel, ...]:
     """The settings that decide what enters bronze."""
     return (settings.ingest, *(settings.roots[root] for root in sorted(settings.roots)))
 
@@ -92,7 +101,7 @@ def front_month(scope: Scope) -> Iterator[Batch]:
     schema = contracts.load(FRONT_MONTH).polars_schema
     roll = rank_by_volume(volumes)
     for (root,), rows in sorted(roll.partition_by("symbol", as_dict=True).items()):
-        yield Batch(str(root), rows.sort("contract").select(schema.names()).cast(dict(schema)))
+        yield Batch(str(root), rows.sort("contract").select(schema.names()).cast(schema))
 
 
 def volumes_of(scope: Scope, schema: str) -> pl.DataFrame:

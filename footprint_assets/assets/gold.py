@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import polars as pl
 
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
-from footprint_assets.settings import Settings
 from footprint_assets.tables import Batch, Scope, TableInput
 from footprint_assets.transforms.first_hours import FIRST_HOURS_RULE, first_three_hours
 from footprint_assets.transforms.footprint_bars import footprint_bars as flat_bars
@@ -35,11 +34,6 @@ def market_by_price_10_first3h(scope: Scope, book: TableInput, levels: TableInpu
         yield Batch(symbol, rows_in=rows, filtered={FIRST_HOURS_RULE: rows - kept})
 
 
-def bar_config(settings: Settings) -> tuple[object, ...]:
-    """The settings the flat bars depend on beyond their inputs."""
-    return (settings.footprint,)
-
-
 @lake_asset(
     "gold.future.footprint_bars",
     inputs={
@@ -47,7 +41,7 @@ def bar_config(settings: Settings) -> tuple[object, ...]:
         "trades_clean": "silver.future.trades_clean",
         "session_levels": "silver.future.session_levels",
     },
-    config=bar_config,
+    config=lambda settings: (settings.footprint,),
 )
 def footprint_bars(
     scope: Scope, footprint_bar: pl.DataFrame, trades_clean: pl.DataFrame, session_levels: pl.DataFrame

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import polars as pl
+from pydantic import BaseModel
 
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.settings import Settings
@@ -90,7 +91,7 @@ def accounts(symbol: str, rows_in: int, tally: DeliveryTally, off_tick: pl.DataF
     )
 
 
-def footprint_config(settings: Settings) -> tuple[object, ...]:
+def footprint_config(settings: Settings) -> tuple[BaseModel, ...]:
     """The settings footprints depend on."""
     return (settings.bars, settings.footprint, *settings.roots.values())
 

@@ -231,15 +231,16 @@ def inputs_current(bench: Workbench, day: dt.date) -> list[Finding]:
 
 
 def sources_present(bench: Workbench, day: dt.date) -> list[Finding]:
-    """Book, trades, definitions and statistics all had a source file; what is absent is named."""
+    """Book, trades, definitions and statistics all had a source file; what is absent or unreadable is named."""
     findings = []
+    ignored = [entry.name for entry in bench.catalog().problems]
     for symbol in _table(bench, TRADES, day).symbols():
         absent = [
             key
             for key in (BOOK, TRADES, DEFINITION, "bronze.future.statistics")
             if not bench.lake.manifests(key, day)[symbol].lineage.sources
         ]
-        findings.append(Finding(symbol, not absent, {"without_a_source_file": absent}))
+        findings.append(Finding(symbol, not absent and not ignored, {"without_a_source_file": absent, "unreadable_files": ignored}))
     return findings
 
 

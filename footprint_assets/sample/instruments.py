@@ -138,7 +138,7 @@ def listings(trade_date: dt.date) -> tuple[Listing, ...]:
     leader, second = (far, near) if has_rolled else (near, far)
     share = _NEXT_EXPIRY_SHARE.get(_weekdays_between(roll, trade_date), 0.08)
     is_rolling = share > 0.1
-    front = Liquidity(1.0, 45, 1, 0.9, 0.06, is_dense=True)
+    front = Liquidity(1.0, 45, 1, 0.9, 0.07, is_dense=True)
     other = (
         Liquidity(share, 25, 1, 1.2, 0.03, is_dense=True)
         if is_rolling

@@ -91,7 +91,7 @@ def minute_activity(session: cme.Session) -> F64:
         start = (session.rth_open_ns - session.open_ns) // _MINUTE_NS
         end = (session.rth_close_ns - session.open_ns) // _MINUTE_NS
         x = np.linspace(-1.0, 1.0, end - start)
-        rate[start:end] = 0.8 + 1.6 * np.maximum(-x, 0.0) ** 3 + 1.3 * np.maximum(x, 0.0) ** 4
+        rate[start:end] = 0.9 + 1.6 * np.maximum(-x, 0.0) ** 3 + 1.3 * np.maximum(x, 0.0) ** 4
     else:
         rate[_MINUTE_RTH:] = 0.30
     return rate
@@ -115,11 +115,16 @@ def records_of_front(session: cme.Session, records_per_session: int) -> int:
     return records_per_session
 
 
-def _slow_path(rng: np.random.Generator, seconds: int, sigma: float) -> F64:
-    """A smooth trending path: a random walk over 20-minute knots, smoothed over 10 minutes; starts at 0."""
-    knots = seconds // _KNOT_SECONDS + 2
-    steps = rng.standard_normal(knots) * sigma / np.sqrt(knots)
-    path = np.interp(np.arange(seconds), np.arange(knots) * _KNOT_SECONDS, np.cumsum(steps))
+def _slow_path(rng: np.random.Generator, variance: F64, sigma: float) -> F64:
+    """A smooth trending path: a random walk over 20-minute knots, smoothed over 10 minutes; starts at 0.
+
+    The steps grow with the square root of the activity, so that regular hours leave the range of the night.
+    """
+    seconds = variance.shape[0]
+    at = np.arange(seconds // _KNOT_SECONDS + 2) * _KNOT_SECONDS
+    weights = variance[np.minimum(at, seconds - 1)]
+    steps = rng.standard_normal(at.size) * sigma * np.sqrt(weights / weights.sum())
+    path = np.interp(np.arange(seconds), at, np.cumsum(steps))
     total = np.cumsum(np.concatenate((np.full(_SMOOTHING_SECONDS, path[0]), path)))
     smooth = (total[_SMOOTHING_SECONDS:] - total[:-_SMOOTHING_SECONDS]) / _SMOOTHING_SECONDS
     return np.asarray(smooth - smooth[0], dtype=np.float64)
@@ -170,7 +175,7 @@ def plan_session(
     by_second = np.concatenate((np.full(preopen_seconds + 2, 0.01), np.repeat(rate, 60)))[:seconds]
 
     sigma = float(np.clip(np.sqrt(0.02 * front_records), 4.0, 120.0))
-    slow = _slow_path(rng, seconds, float(np.clip(front_records / 500, 12.0, 90.0)))
+    slow = _slow_path(rng, by_second, float(np.clip(front_records / 500, 12.0, 90.0)))
     common = _noise_path(rng, by_second, sigma)
     gap = rng.standard_normal() * 3.0
     carry = start.carry_points + _noise_path(rng, by_second, 0.15) + _sway_path(rng, seconds, 0.1)

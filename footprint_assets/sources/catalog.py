@@ -10,13 +10,14 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from footprint_assets.settings import IngestSettings
+from footprint_assets.settings import NANOS_PER_SECOND, IngestSettings
 from footprint_assets.sources.errors import DbnRefused, EnvelopeRefused, MetadataRefused, RecordRefused
 from footprint_assets.sources.metadata import read_header
 
@@ -120,6 +121,45 @@ def covering(catalog: Catalog, schema: str, start_ns: int, end_ns: int) -> list[
         and start_ns < _known_end(entry, entry.start_ns)
     ]
     return sorted(found, key=lambda entry: (entry.start_ns, entry.name))
+
+
+def unreadable(catalog: Catalog, dataset: str, schema: str, start_ns: int, end_ns: int) -> list[FileEntry]:
+    """Files that cannot be opened although their vendor name says they hold a schema in a window.
+
+    A download that broke off may not even show its header; its name, ``glbx-mdp3-20240610.trades.dbn.zst``, still
+    says where it belongs. Whoever builds the window without it would lose its rows without a word.
+
+    Args:
+        catalog: Result of ``scan``.
+        dataset: Such as ``GLBX.MDP3``; the vendor writes it as ``glbx-mdp3``.
+        schema: Such as ``mbp-10``.
+        start_ns: First instant, UTC ns.
+        end_ns: First instant after the window, UTC ns.
+
+    Returns:
+        Entries whose container or header is damaged, sorted by name.
+    """
+    slug = re.escape(dataset.lower().replace(".", "-"))
+    form = re.compile(rf"{slug}-(\d{{8}})(?:-(\d{{8}}))?[^.]*\.{re.escape(schema)}\.dbn")
+    found = []
+    for entry in catalog.problems:
+        if not isinstance(entry.problem, EnvelopeRefused) or not (named := form.match(entry.path.name.lower())):
+            continue
+        first, last = (_named_day(text) for text in (named[1], named[2] or named[1]))
+        if first and last and _midnight_ns(first) < end_ns and start_ns < _midnight_ns(last + dt.timedelta(days=1)):
+            found.append(entry)
+    return found
+
+
+def _named_day(text: str) -> dt.date | None:
+    try:
+        return dt.datetime.strptime(text, "%Y%m%d").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        return None
+
+
+def _midnight_ns(day: dt.date) -> int:
+    return int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()) * NANOS_PER_SECOND
 
 
 def fingerprint(entry: FileEntry, ingest: IngestSettings, cache: Path | None = None) -> str:

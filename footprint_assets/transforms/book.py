@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ SIDES = ("bid", "ask")
 
 
 def clean_book(
-    parts: list[Iterable[pl.DataFrame]], session: Session, tally: DeliveryTally
+    parts: Sequence[Iterable[pl.DataFrame]], session: Session, tally: DeliveryTally
 ) -> Iterator[pl.DataFrame]:
     """Clean one contract's book of one trade date, batch by batch.
 
@@ -78,7 +78,8 @@ def _codes(column: pl.Series) -> NDArray[np.uint8]:
     """ASCII codes of a one-letter Enum column."""
     assert isinstance(column.dtype, pl.Enum)
     letters = np.array([ord(letter) for letter in column.dtype.categories], np.uint8)
-    return letters[column.to_physical().to_numpy()]
+    codes: NDArray[np.uint8] = letters[column.to_physical().to_numpy()]
+    return codes
 
 
 def _ladder(batch: pl.DataFrame, what: str) -> NDArray[np.int64]:

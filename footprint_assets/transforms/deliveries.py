@@ -6,7 +6,7 @@ holds the maximum over the files of its count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -30,7 +30,7 @@ class DeliveryTally:
     late: list[pl.DataFrame] = field(default_factory=list)
 
 
-def merge_deliveries(parts: list[Iterable[pl.DataFrame]], tally: DeliveryTally) -> Iterator[pl.DataFrame]:
+def merge_deliveries(parts: Sequence[Iterable[pl.DataFrame]], tally: DeliveryTally) -> Iterator[pl.DataFrame]:
     """Merge deliveries in receive order and drop re-delivered copies.
 
     Args:

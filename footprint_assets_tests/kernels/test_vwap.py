@@ -83,3 +83,11 @@ def test_a_five_million_contract_day_of_two_thousand_ticks_does_not_overflow() -
     trades = [(20_000, 2_500_000), (22_000, 2_500_000)]
     vwap, std = vwap_of(trades)
     assert (vwap[0], std[0]) == (21_000, 1_000)
+
+
+def test_an_anchor_far_from_the_later_prices_costs_no_precision() -> None:
+    trades = [(0, 1), (30_000, 500_000_000), (30_001, 500_000_000)]
+    vwap, std = vwap_of(trades)
+    mean, variance = exact(trades)
+    assert vwap[0] == pytest.approx(float(mean), rel=1e-15)
+    assert std[0] == pytest.approx(math.sqrt(variance), rel=1e-12)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from footprint_assets import calendar as cme
 from footprint_assets.sample import DEFAULT_END, DEFAULT_START, write_sample
+from footprint_assets.sample.instruments import listings
 from footprint_assets_tests.sample.conftest import SmallMarket
 from footprint_assets_tests.sample.market_files import (
     F_LAST,
@@ -254,3 +255,23 @@ def test_regular_hours_are_busier_than_the_night_and_their_ends_than_noon(small_
     assert opening > 1.5 * noon
     assert close > 1.2 * noon
     assert noon > 3 * night
+
+
+def test_the_default_market_trades_every_minute_of_regular_hours_and_meets_its_premarket_levels(
+    tmp_path: Path,
+) -> None:
+    trades = read_all(write_sample(tmp_path), "trades")
+    ids = {entry.instrument.raw_symbol: entry.instrument.instrument_id for entry in listings(DEFAULT_START)}
+    touched = 0
+    for session in sessions():
+        if session.rth_open_ns is None or session.rth_close_ns is None:
+            continue
+        leader = ids["ESM4" if session.trade_date < dt.date(2024, 6, 17) else "ESU4"]
+        own = trades[trades["instrument_id"] == leader]
+        ts, price = own["ts_event"].astype(np.int64), own["price"]
+        rth = (ts >= session.rth_open_ns) & (ts < session.rth_close_ns)
+        assert np.diff(ts[rth]).max() < 60 * NANOS
+        morning = (ts >= cme.et_ns(session.trade_date, dt.time(4, 0))) & (ts < session.rth_open_ns)
+        for level in (price[morning].min(), price[morning].max()):
+            touched += int((price[rth] <= level).any() and (price[rth] >= level).any())
+    assert touched >= 3

@@ -270,7 +270,8 @@ def test_a_quiet_night_is_no_hole_but_a_night_that_stops_early_is() -> None:
 
 def test_a_window_beyond_an_early_close_is_partial_and_valid_only_from_its_own_end() -> None:
     session = cme.session(EARLY_CLOSE)
-    rules = LevelSettings(initial_balance_minutes=240)
+    # A generous hole, so that only the cash close can make the window partial.
+    rules = LevelSettings(initial_balance_minutes=240, max_gap_seconds=3600)
     trades = random_day(session, seed=14)
     table = levels_of(trades, session, rules=rules)
     row = by_name(table)["IB_HIGH"]
