@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 import polars as pl
 
+from footprint_assets.errors import FootprintError
 from footprint_assets.lake import Manifest
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import Staged, TableInput, Unchanged
@@ -28,7 +31,8 @@ class HivePartitionedParquetIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Staged | Unchanged) -> None:
         """Publish a stage atomically, or record that the published partition is current."""
         if isinstance(obj, Staged):
-            obj.stage.publish()
+            with _refusing():
+                obj.stage.publish()
         elif not isinstance(obj, Unchanged):
             raise TypeError(
                 f"{context.asset_key.to_user_string()} gave a {type(obj).__name__}; declare it with lake_asset"
@@ -55,11 +59,20 @@ class HivePartitionedParquetIOManager(dg.IOManager):
         lookback = len(days) != 1 or context.asset_partition_keys != [context.partition_key]
         table = TableInput(self._bench.lake, ".".join(context.asset_key.path), days, optional=lookback)
         wanted = context.dagster_type.typing_type
-        if wanted is pl.DataFrame:
-            return table.frame()
-        if wanted is pl.LazyFrame:
-            return table.frame().lazy()
-        return table
+        if wanted not in (pl.DataFrame, pl.LazyFrame):
+            return table
+        with _refusing():
+            frame = table.frame()
+        return frame if wanted is pl.DataFrame else frame.lazy()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A refusal of the lake fails the run in its own words and is not retried, as one inside the step is."""
+    try:
+        yield
+    except FootprintError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _conservation(manifests: dict[str, Manifest]) -> str:

@@ -53,7 +53,11 @@ def audit_lake(context: dg.OpExecutionContext, config: AuditConfig) -> None:
         f"| {row.trade_date} | {row.check.name} | {row.finding.symbol} | {row.check.severity} | {dict(row.finding.facts)} |"
         for row in failed
     ]
-    metadata: dict[str, int | dg.MetadataValue] = {"findings": len(rows), "failed": len(failed), "table": dg.MetadataValue.md("\n".join(lines))}
+    metadata: dict[str, int | dg.MetadataValue] = {
+        "findings": len(rows),
+        "failed": len(failed),
+        "table": dg.MetadataValue.md("\n".join(lines)),
+    }
     context.add_output_metadata(metadata)
     if any(row.is_error for row in rows):
         raise dg.Failure(

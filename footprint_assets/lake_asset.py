@@ -149,7 +149,9 @@ def column_schema(table: LakeTable) -> dg.TableSchema:
                 name=column.name,
                 type=column.type,
                 description=column.description,
-                constraints=dg.TableColumnConstraints(nullable=column.nullable, other=list(column.constraints)),
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, other=list(column.constraints)
+                ),
                 tags=column.tags,
             )
             for column in table.contract.table_columns()

@@ -44,7 +44,8 @@ class Workbench:
             end: Last trade date; no bound where ``None``.
 
         Returns:
-            Sessions whose trading hours a file's header covers, oldest first.
+            Sessions of which a file's header covers some of the trading hours of their own UTC day, oldest first. The
+            evening before alone does not count: every UTC-day file ends with two hours of the next trade date.
         """
         catalog = self.catalog()
         ranges = [
@@ -61,7 +62,10 @@ class Workbench:
         found = []
         for day in cme.sessions(first, last):
             session = cme.session(day)
-            if any(covering(catalog, schema, session.open_ns, session.close_ns) for schema in VOLUME_SCHEMAS):
+            if any(
+                covering(catalog, schema, cme.utc_midnight_ns(day), session.close_ns)
+                for schema in VOLUME_SCHEMAS
+            ):
                 found.append(day)
         return found
 

@@ -37,7 +37,8 @@ def describe_schema(table: str) -> list[list[object]]:
             for f in schema
         ]
     return [
-        [c.name, c.type, c.nullable, c.tags["unit"], c.description] for c in contracts.load(table).table_columns()
+        [c.name, c.type, c.nullable, c.tags["unit"], c.description]
+        for c in contracts.load(table).table_columns()
     ]
 
 

@@ -59,8 +59,8 @@ def rows(lake: Lake, table: str, day: dt.date, symbol: str, **equals: object) ->
     return frame.filter(**equals) if equals else frame
 
 
-def test_the_drop_folder_covers_three_trade_dates(settings):
-    assert Workbench(settings).covered_dates() == [CHRISTMAS_EVENING, JUNE_10, JULY_2]
+def test_an_evening_alone_is_not_yet_a_trade_date_to_run_unasked(settings):
+    assert Workbench(settings).covered_dates() == [JUNE_10, JULY_2]
 
 
 def test_the_first_globex_hour_of_26_december_2023_equals_the_vendors_daily_bar(lake):

@@ -7,7 +7,6 @@ reason. A schema the drop folder does not have for the date gives an empty parti
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 
@@ -19,7 +18,7 @@ from footprint_assets import contracts
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.lake_asset import lake_stream_asset
-from footprint_assets.settings import NANOS_PER_SECOND, Settings
+from footprint_assets.settings import Settings
 from footprint_assets.sources.catalog import FileEntry, covering, fingerprint, unreadable
 from footprint_assets.sources.columns import to_columns
 from footprint_assets.sources.dbn import DbnReader, QuarantinedRecord
@@ -108,7 +107,7 @@ def volumes_of(scope: Scope, schema: str) -> pl.DataFrame:
     """Volume by outright as the files of one schema tell it; no rows where there are no such files."""
     start, end = scope.session.window_ns
     if schema == "ohlcv-1d":  # a daily bar is stamped with the midnight that opens its UTC day
-        start = int(dt.datetime.combine(scope.trade_date, dt.time(), dt.UTC).timestamp()) * NANOS_PER_SECOND
+        start = cme.utc_midnight_ns(scope.trade_date)
         end = start + 1
     instruments = defined_instruments(scope)
     parts = []

@@ -112,9 +112,7 @@ def footprint_price(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     Grain: one row a bar and price row. Input: clean trades. Time, range, volume and tick bars.
     """
     settings = scope.settings
-    return footprint(
-        trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size
-    )[0]
+    return footprint(trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size)[0]
 
 
 @lake_asset("silver.future.footprint_bar", inputs=TRADES_CLEAN, config=footprint_config)
@@ -124,9 +122,7 @@ def footprint_bar(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     Grain: one row a bar. Input: clean trades.
     """
     settings = scope.settings
-    return footprint(
-        trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size
-    )[1]
+    return footprint(trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size)[1]
 
 
 @lake_asset(

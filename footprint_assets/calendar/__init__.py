@@ -26,6 +26,7 @@ from footprint_assets.calendar.globex import (
     sessions,
     trade_date_of,
     utc_days,
+    utc_midnight_ns,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "sessions",
     "trade_date_of",
     "utc_days",
+    "utc_midnight_ns",
 ]

@@ -129,6 +129,20 @@ def _require_inside(*dates: dt.date) -> None:
             )
 
 
+def utc_midnight_ns(date: dt.date) -> int:
+    """The instant a UTC day begins.
+
+    Args:
+        date: UTC day.
+
+    Returns:
+        Nanoseconds since the Unix epoch, UTC.
+    """
+    return (
+        (dt.datetime.combine(date, dt.time(), tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
+    )
+
+
 def et_ns(date: dt.date, time: dt.time) -> int:
     """An Eastern wall time as an instant.
 

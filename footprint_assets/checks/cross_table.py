@@ -200,7 +200,9 @@ def roll_never_goes_back(bench: Workbench, day: dt.date) -> list[Finding]:
     latest = before.frame().filter("is_front").group_by("symbol").agg(pl.col("expiry").max().alias("before"))
     findings = []
     for root, symbol, expiry, previous in (
-        front.join(latest, on="symbol", how="left").select("symbol", "contract", "expiry", "before").iter_rows()
+        front.join(latest, on="symbol", how="left")
+        .select("symbol", "contract", "expiry", "before")
+        .iter_rows()
     ):
         facts = {"front_month": symbol, "expiry": expiry, "latest_expiry_before": previous}
         findings.append(Finding(root, previous is None or expiry >= previous, facts))
@@ -240,7 +242,13 @@ def sources_present(bench: Workbench, day: dt.date) -> list[Finding]:
             for key in (BOOK, TRADES, DEFINITION, "bronze.future.statistics")
             if not bench.lake.manifests(key, day)[symbol].lineage.sources
         ]
-        findings.append(Finding(symbol, not absent and not ignored, {"without_a_source_file": absent, "unreadable_files": ignored}))
+        findings.append(
+            Finding(
+                symbol,
+                not absent and not ignored,
+                {"without_a_source_file": absent, "unreadable_files": ignored},
+            )
+        )
     return findings
 
 

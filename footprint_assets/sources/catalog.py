@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from footprint_assets.settings import NANOS_PER_SECOND, IngestSettings
+from footprint_assets.calendar import utc_midnight_ns
+from footprint_assets.settings import IngestSettings
 from footprint_assets.sources.errors import DbnRefused, EnvelopeRefused, MetadataRefused, RecordRefused
 from footprint_assets.sources.metadata import read_header
 
@@ -143,10 +144,17 @@ def unreadable(catalog: Catalog, dataset: str, schema: str, start_ns: int, end_n
     form = re.compile(rf"{slug}-(\d{{8}})(?:-(\d{{8}}))?[^.]*\.{re.escape(schema)}\.dbn")
     found = []
     for entry in catalog.problems:
-        if not isinstance(entry.problem, EnvelopeRefused) or not (named := form.match(entry.path.name.lower())):
+        if not isinstance(entry.problem, EnvelopeRefused) or not (
+            named := form.match(entry.path.name.lower())
+        ):
             continue
         first, last = (_named_day(text) for text in (named[1], named[2] or named[1]))
-        if first and last and _midnight_ns(first) < end_ns and start_ns < _midnight_ns(last + dt.timedelta(days=1)):
+        if (
+            first
+            and last
+            and utc_midnight_ns(first) < end_ns
+            and start_ns < utc_midnight_ns(last + dt.timedelta(days=1))
+        ):
             found.append(entry)
     return found
 
@@ -156,10 +164,6 @@ def _named_day(text: str) -> dt.date | None:
         return dt.datetime.strptime(text, "%Y%m%d").replace(tzinfo=dt.UTC).date()
     except ValueError:
         return None
-
-
-def _midnight_ns(day: dt.date) -> int:
-    return int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()) * NANOS_PER_SECOND
 
 
 def fingerprint(entry: FileEntry, ingest: IngestSettings, cache: Path | None = None) -> str:

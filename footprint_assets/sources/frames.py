@@ -25,7 +25,8 @@ def to_frame(columns: Columns, schema: pl.Schema, symbol: str) -> pl.DataFrame:
             series[name] = pl.repeat(symbol, columns.rows, dtype=dtype, eager=True).alias(name)
             continue
         values = pl.Series(name, columns.arrays[name])
-        values = values.cat.to(dtype) if isinstance(dtype, pl.Enum) else values.cast(dtype)
+        is_position = isinstance(dtype, pl.Enum) and values.dtype.is_integer()  # a text of a closed set casts
+        values = values.cat.to(dtype) if is_position else values.cast(dtype)
         absent = columns.nulls[name]
         if absent is not None:
             values = values.set(pl.Series(np.asarray(absent)), None)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from footprint_assets.calendar import Session
-from footprint_assets.settings import PRICE_SCALE
 from footprint_assets.transforms.book import aggressor_sign
 from footprint_assets.transforms.deliveries import EVENT_ORDER, DeliveryTally, merge_deliveries
 from footprint_assets.transforms.sessions import session_columns
+from footprint_assets.transforms.windows import fixed_to_points
 
 TRADE_RTYPE = 0
 TRADE_IDENTITY = ("ts_event", "sequence", "price", "size", "side")
@@ -66,12 +66,12 @@ def clean_trades(
     )
     order = pl.struct("ts_event", "side", "event_group_id").rle_id()
     frame = session_columns(joined, session).with_columns(
-        (pl.col("price") / PRICE_SCALE).alias("price"),
+        fixed_to_points(joined["price"]),
         (pl.col("price") // tick_size_nanos).cast(pl.Int32).alias("price_tick"),
         aggressor_sign().alias("aggressor_sign"),
-        (pl.col("bid") / PRICE_SCALE).alias("bid_px"),
-        (pl.col("ask") / PRICE_SCALE).alias("ask_px"),
-        ((pl.col("bid") + pl.col("ask")) / (2 * PRICE_SCALE)).alias("mid_px"),
+        fixed_to_points(joined["bid"]).alias("bid_px"),
+        fixed_to_points(joined["ask"]).alias("ask_px"),
+        (fixed_to_points(joined["bid"] + joined["ask"]) / 2).alias("mid_px"),
         order.cast(pl.Int64).alias("aggressor_order_id"),
         (pl.col("side") == "N").alias("is_spread_leg"),
     )

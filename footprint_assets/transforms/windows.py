@@ -90,3 +90,16 @@ def points(
         Prices, points.
     """
     return ticks * tick_nanos / PRICE_SCALE
+
+
+def fixed_to_points(prices: pl.Series) -> pl.Series:
+    """Fixed-point prices in points, correctly rounded.
+
+    Args:
+        prices: int64, 1e-9 points; null where absent.
+
+    Returns:
+        float64 of the same name, points; null where absent.
+    """
+    # Not a polars expression, for the reason ``points`` gives.
+    return pl.Series(prices.name, prices.to_numpy() / PRICE_SCALE, nan_to_null=True)

@@ -108,7 +108,7 @@ def _straced(template: Path, after: dict[str, int], fallback: bool) -> Iterator[
         if (call == "openat" and "O_CREAT" not in line) or (fallback and call == "renameat2"):
             continue
         lake = _copy(template, f"{call}-{n}")
-        kill = ["-e", f"trace={call}", *inject, "-e", f"inject={call}:signal=SIGKILL:when={n}", "-o", os.devnull]
+        kill = ["-e", f"trace={call},renameat2", *inject, "-e", f"inject={call}:signal=SIGKILL:when={n}", "-o", os.devnull]
         status = _under_strace(lake, after, kill)
         if not os.WIFSIGNALED(status):
             raise RuntimeError(f"{call} number {n} was not reached")

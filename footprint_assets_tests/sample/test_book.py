@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footprint_assets import calendar as cme
-from footprint_assets.sample import DEFAULT_END, DEFAULT_START, write_sample
+from footprint_assets.sample import DEFAULT_END, DEFAULT_START, schedule, write_sample
 from footprint_assets.sample.instruments import listings
+from footprint_assets.sample.reference import utc_midnight_ns
 from footprint_assets_tests.sample.conftest import SmallMarket
 from footprint_assets_tests.sample.market_files import (
     F_LAST,
@@ -109,6 +111,24 @@ def test_trades_are_followed_by_the_removal_of_exactly_their_volume(small_market
     assert checked > 500
 
 
+def test_an_event_group_is_all_that_an_instrument_does_in_one_instant(small_market: SmallMarket) -> None:
+    for symbol in sorted(set(small_market.symbols.values())):
+        instants = [int(group[0]["ts_event"]) for group in groups_of(small_market.of(symbol))]
+        assert len(instants) == len(set(instants))
+
+
+def test_no_event_starts_in_the_quiet_interval_around_midnight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet_ns = 20 * 60 * NANOS
+    monkeypatch.setattr(schedule, "_QUIET_BEFORE_MIDNIGHT_NS", quiet_ns)
+    day = dt.date(2024, 6, 18)
+    ts = read_all(write_sample(tmp_path, day, day, 3_000, 8), "mbp-10")["ts_event"].astype(np.int64)
+    midnight = utc_midnight_ns(day)
+    assert not ((ts >= midnight - quiet_ns) & (ts < midnight)).any()
+    assert ((ts >= midnight - 2 * quiet_ns) & (ts < midnight - quiet_ns)).any()
+
+
 def test_some_aggressors_sweep_several_levels(small_market: SmallMarket) -> None:
     levels = Counter(
         sum(row["action"] == b"T" for row in group) for symbol in ("ESM4", "ESU4", "NQU4")
@@ -183,6 +203,10 @@ def test_the_preopen_book_crosses_and_opens_with_a_print_without_aggressor(small
             ]
             assert not beyond, "a match outside the opening price"
         assert removed["B"] == removed["A"] == first["size"]
+        after = ladders(group[-1])
+        assert after["B"][0][0] <= first["price"] <= after["A"][0][0], (
+            "the open trades through a resting order"
+        )
         assert not crossed(group[-1])
 
 
