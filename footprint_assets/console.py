@@ -1,9 +1,19 @@
-"""Tables and progress bars on the terminal; plain text where there is none."""
+"""What the command line prints: tables and messages on standard output, progress on standard error.
+
+Nothing is ever cut off: a terminal folds long cells, a pipe or a file gets lines as wide as they need to be.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STYLES = {
     "failed": "red",
@@ -11,8 +21,14 @@ STYLES = {
     "missing": "red",
     "stale": "yellow",
     "quarantined": "yellow",
+    "WARN": "yellow",
     "ERROR": "red",
 }
+UNLIMITED = 100_000
+"""Characters a line may have where no terminal limits it."""
+
+Advance = Callable[[int, int], None]
+"""``(done, total)``: how far the work is."""
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -22,29 +38,38 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         columns: Headings.
         rows: Cells; ``None`` prints as nothing.
     """
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    shown = Table(*columns)
+    shown = Table(*(Column(Text(name), overflow="fold") for name in columns))
     for row in rows:
         shown.add_row(
             *(Text("" if cell is None else str(cell), style=STYLES.get(str(cell), "")) for cell in row)
         )
-    Console().print(shown)
+    _console().print(shown)
+
+
+def line(text: str) -> None:
+    """Print one line."""
+    typer.echo(text)
+
+
+def problem(text: str) -> None:
+    """Print one line of bad news on standard error."""
+    typer.secho(text, fg="red", err=True)
 
 
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Callable[[float], None]]:
-    """Show a progress bar.
+def progress(label: str) -> Iterator[Advance]:
+    """Show a progress bar on a terminal; show nothing where there is none.
 
     Args:
         label: What is going on.
-        total: Steps; without it, progress is reported as shares of one.
 
     Yields:
-        A function that advances the bar.
+        A function that moves the bar.
     """
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -54,9 +79,14 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[float],
         TimeElapsedColumn,
     )
 
-    count = [MofNCompleteColumn()] if total is not None else []
-    with Progress(
-        SpinnerColumn(), TextColumn(label), BarColumn(), *count, TimeElapsedColumn(), transient=True
-    ) as bar:
-        task = bar.add_task(label, total=1.0 if total is None else total)
-        yield lambda steps: bar.advance(task, steps)
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=UNLIMITED)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,11 @@ from footprint_assets.settings import IngestSettings
 from footprint_assets.sources.catalog import scan
 from footprint_assets.sources.dbn import Verdict, verify
 
+BLOCK_BYTES = 2**20
 
-class NameTaken(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """The drop folder holds another file of the same name."""
+
+class IngestRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """A file cannot be put into the drop folder, or there is none to look at."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,37 @@ class FileVerdict:
         return {**vars(self), "path": str(self.path), "warnings": list(self.warnings)}
 
 
-def verdicts(paths: Iterable[Path], ingest: IngestSettings) -> Iterator[FileVerdict]:
-    """Verify files, and the DBN files of folders.
+def files_of(paths: Iterable[Path], ingest: IngestSettings) -> list[Path]:
+    """The DBN files among files and folders.
 
     Args:
-        paths: Files or folders.
+        paths: Files, taken as they are, or folders, searched for ``.dbn`` and ``.dbn.zst``.
         ingest: What is accepted.
 
-    Yields:
-        One verdict a file; a refused file is a verdict, not an error.
+    Returns:
+        The files, each once, in the order they were named.
+
+    Raises:
+        IngestRefused: There is none.
     """
-    for path in paths:
-        for file in [entry.path for entry in scan(path, ingest).entries] if path.is_dir() else [path]:
-            yield _flat(verify(file, ingest))
+    named = list(paths)
+    found = [
+        file
+        for path in named
+        for file in ([entry.path for entry in scan(path, ingest).entries] if path.is_dir() else [path])
+    ]
+    if not found:
+        raise IngestRefused(
+            "There is no DBN file.",
+            where={"folders": ", ".join(map(str, named))},
+            remedy="name files or folders that hold .dbn or .dbn.zst files.",
+        )
+    return list(dict.fromkeys(found))
+
+
+def verdict_of(path: Path, ingest: IngestSettings) -> FileVerdict:
+    """Verify one file record by record; a refused file is a verdict, not an error."""
+    return _flat(verify(path, ingest))
 
 
 def _flat(verdict: Verdict) -> FileVerdict:
@@ -86,33 +106,56 @@ def _flat(verdict: Verdict) -> FileVerdict:
     )
 
 
-def register_file(path: Path, folder: Path) -> Path:
-    """Copy an accepted file into the drop folder; a reader of the folder sees all of it or nothing.
+def register(verdict: FileVerdict, folder: Path) -> Path:
+    """Copy a verified file into the drop folder; a reader of the folder sees all of it or nothing.
 
     Args:
-        path: The verified file.
+        verdict: The verdict of the file, not a refusal.
         folder: The drop folder.
 
     Returns:
         Where it lies now. A file that already is there unchanged stays as it is.
 
     Raises:
-        NameTaken: Another file of that name is there: deliveries are never overwritten.
+        IngestRefused: Another file of that name is there (deliveries are never overwritten), or the file is not the
+            one that was verified.
     """
-    target = folder / path.name
+    target = folder / verdict.path.name
     if target.exists():
-        if target.read_bytes() == path.read_bytes():
+        if _sha256(target) == verdict.sha256:
             return target
-        raise NameTaken(
+        raise IngestRefused(
             "The drop folder holds another file of that name.",
-            where={"file": path, "folder": folder},
+            where={"file": verdict.path, "folder": folder},
             remedy="give the new delivery a name or a sub-folder of its own; overlapping deliveries are merged.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    hidden = folder / f".{path.name}.part"
-    with path.open("rb") as source, hidden.open("wb") as copy:
-        shutil.copyfileobj(source, copy, 2**20)
-        copy.flush()
-        os.fsync(copy.fileno())
-    hidden.replace(target)
+    hidden = folder / f".{target.name}.part"
+    try:
+        if _copy(verdict.path, hidden) != verdict.sha256:
+            raise IngestRefused(
+                "The file has changed since it was verified.",
+                where={"file": verdict.path},
+                remedy="wait until the download has finished and run ingest again.",
+            )
+        hidden.replace(target)
+    finally:
+        hidden.unlink(missing_ok=True)
     return target
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy a file to the disk and give the SHA-256 of what was copied."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while block := reader.read(BLOCK_BYTES):
+            digest.update(block)
+            writer.write(block)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

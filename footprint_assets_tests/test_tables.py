@@ -160,7 +160,7 @@ def test_a_table_whose_prior_session_changed_is_stale(own_market: Settings) -> N
     assert BY_KEY[LEVELS].is_current(Scope.of(NEXT, bench))
 
     frames = {
-        symbol: frame.with_columns(pl.col("session_high") + 1)
+        symbol: frame.with_columns(pl.col("high") + 1)
         for symbol, frame in rows(bench.lake, PROFILE, DAY).items()
     }
     republish(bench.lake, PROFILE, DAY, frames)

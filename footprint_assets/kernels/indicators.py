@@ -137,7 +137,7 @@ def wilder_rsi(close: NDArray[np.int64], length: int) -> NDArray[np.float64]:
     for t in range(n):
         moved = up[t] + down[t]
         if moved > 0:
-            out[t] = 100.0 * up[t] / moved
+            out[t] = 100.0 * (up[t] / moved)  # the share first: it never exceeds one
         elif moved == 0:
             out[t] = 50.0
     return out

@@ -270,3 +270,12 @@ def test_later_bars_never_change_an_earlier_value(name: str, values: list[int], 
 @pytest.mark.parametrize("name", CAUSAL)
 def test_no_bars_have_no_values(name: str) -> None:
     assert CAUSAL[name](ints([])).shape == (0,)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(st.lists(st.integers(0, 400), min_size=16, max_size=60))
+def test_rsi_never_leaves_its_range_by_rounding(rises):
+    closes = np.cumsum(np.array(rises, np.int64))
+    rsi = indicators.wilder_rsi(closes, 14)
+    assert np.nanmax(rsi) <= 100.0
+    assert np.nanmin(rsi) >= 0.0

@@ -20,6 +20,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas  # noqa: F401 - pyarrow imports it at its first array, which here would be once a child
+
 from footprint_assets.lake import Lake, PartitionMissing, PartitionTorn, PublishInterrupted, WriteFailed, fsops, reader
 from footprint_assets_tests.lake.support import DAY, TABLE, publish, published
 

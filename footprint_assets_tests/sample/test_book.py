@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -178,36 +179,47 @@ def test_ladders_are_strictly_ordered_and_never_crossed_in_trading_hours(small_m
     assert not any(crossed(row) for row in settled)
 
 
-def test_the_preopen_book_crosses_and_opens_with_a_print_without_aggressor(small_market: SmallMarket) -> None:
+def openings(small_market: SmallMarket) -> Iterator[tuple[np.ndarray, list[Any]]]:
+    """The order entry and the first event group of every outright in every session."""
     for session in sessions():
-        leader = small_market.of("ESM4" if session.trade_date < dt.date(2024, 6, 17) else "ESU4")
-        early = leader[
-            (leader["ts_event"] >= session.open_ns - PREOPEN_NS) & (leader["ts_event"] < session.open_ns)
-        ]
+        for entry in listings(session.trade_date):
+            if entry.instrument.is_spread:
+                continue
+            own = small_market.of(entry.instrument.raw_symbol)
+            ts = own["ts_event"]
+            yield (
+                own[(ts >= session.open_ns - PREOPEN_NS) & (ts < session.open_ns)],
+                groups_of(own[(ts >= session.open_ns) & (ts < session.close_ns)])[0],
+            )
+
+
+def test_the_preopen_book_crosses_by_adds_and_cancels_alone(small_market: SmallMarket) -> None:
+    for early, _ in openings(small_market):
         assert set(early["action"].tolist()) <= {b"A", b"C", b"R"}
         assert any(crossed(row) for row in early)
-        hours = leader[(leader["ts_event"] >= session.open_ns) & (leader["ts_event"] < session.close_ns)]
-        group = groups_of(hours)[0]
+
+
+def test_the_open_is_a_print_without_aggressor_that_uncrosses_both_sides(small_market: SmallMarket) -> None:
+    for _, group in openings(small_market):
         first = group[0]
+        price = int(first["price"])
         assert (first["action"], first["side"], first["flags"]) == (b"T", b"N", 0)
-        before = ladders(first)
-        removed = {}
-        for side in "BA":
-            left = {price: size for price, size, _ in ladders(group[-1])[side]}
-            top = [level for level in before[side] if level[0] not in left or left[level[0]] != level[1]]
-            removed[side] = sum(size - left.get(price, 0) for price, size, _ in top)
-            beyond = [
-                price
-                for price, _, _ in top
-                if (price < first["price"]) == (side == "B") and price != first["price"]
-            ]
-            assert not beyond, "a match outside the opening price"
-        assert removed["B"] == removed["A"] == first["size"]
+        removed: Counter[str] = Counter()
+        for before, row in pairwise(group):
+            change = change_of(row)
+            old = {level: size for level, size, _ in ladders(before)[change.side]}
+            new = {level: size for level, size, _ in ladders(row)[change.side]}
+            removed[change.side] += old[change.price] - new.get(change.price, 0)
+            assert change.price >= price if change.side == "B" else change.price <= price
+        assert removed == {"B": int(first["size"]), "A": int(first["size"])}
         after = ladders(group[-1])
-        assert after["B"][0][0] <= first["price"] <= after["A"][0][0], (
-            "the open trades through a resting order"
-        )
         assert not crossed(group[-1])
+        assert all(level[0] <= price for level in after["B"][:1]), (
+            "a bid above the opening price was left unmatched"
+        )
+        assert all(level[0] >= price for level in after["A"][:1]), (
+            "an ask below the opening price was left unmatched"
+        )
 
 
 def test_nothing_happens_outside_trading_and_order_entry(small_market: SmallMarket) -> None:
