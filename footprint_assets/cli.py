@@ -4,48 +4,74 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from footprint_assets import console
+from footprint_assets.errors import FootprintError
 
 if TYPE_CHECKING:
+    from footprint_assets.audit import AuditRow
     from footprint_assets.runs import DateOutcome
     from footprint_assets.settings import Settings
+    from footprint_assets.status import State
 
 app = typer.Typer(
     name="footprint-assets",
     help="Databento DBN in, a checked Parquet lake of order-flow tables out.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_show_locals=False,
 )
 
-Date = Annotated[str, typer.Option(metavar="YYYY-MM-DD")]
-OptionalDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+
+class SettingsRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """A setting in the environment or ``.env`` is not valid."""
+
+
+class NothingToRun(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """The dates asked for hold no session, or the drop folder covers none."""
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a date; write YYYY-MM-DD.") from error
+
+
+def _date_option(documentation: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(parser=_date, metavar="YYYY-MM-DD", help=documentation)
+    return option
+
+
+OneDate = Annotated[dt.date | None, _date_option("One trade date.")]
+Start = Annotated[dt.date | None, _date_option("First trade date.")]
+End = Annotated[dt.date | None, _date_option("Last trade date.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+Records = Annotated[
+    int | None, typer.Option(metavar="N", help="MBP-10 records of the front ES contract a session.")
+]
 
 
 def main() -> None:
     """Run the command line; an error of ours is one readable message and exit code 1."""
-    from footprint_assets.errors import FootprintError
-
     try:
         app()
     except FootprintError as error:
-        typer.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+        console.problem(f"{type(error).__name__}: {error}")
         raise SystemExit(1) from error
 
 
 @app.command()
 def sample(
-    start: OptionalDate = None,
-    end: OptionalDate = None,
-    records_per_session: Annotated[
-        int | None, typer.Option(min=1000, help="MBP-10 records of the front ES contract.")
-    ] = None,
+    start: Start = None,
+    end: End = None,
+    records_per_session: Records = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory; the drop folder by default.")] = None,
 ) -> None:
@@ -55,35 +81,39 @@ def sample(
     with console.progress("simulating") as advance:
         files = market.write_sample(
             out or _settings().dbn_dir,
-            _date(start) or market.DEFAULT_START,
-            _date(end) or market.DEFAULT_END,
+            start or market.DEFAULT_START,
+            end or market.DEFAULT_END,
             market.DEFAULT_RECORDS if records_per_session is None else records_per_session,
             market.DEFAULT_SEED if seed is None else seed,
-            progress=advance,
+            progress=lambda _, done, total: advance(done, total),
         )
-    size = sum(path.stat().st_size for path in files)
-    typer.echo(f"{len(files)} files, {size / 1e6:.1f} MB of simulated market data in {files[0].parent}")
+    console.line(_of_files(files))
 
 
 @app.command()
 def ingest(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="DBN files, or folders of them.")],
     register: Annotated[
-        bool, typer.Option("--register", help="Put accepted files into the drop folder.")
+        bool, typer.Option("--register", help="Put the files that are not refused into the drop folder.")
     ] = False,
-    as_json: JsonFlag = False,
+    as_json: Json = False,
 ) -> None:
-    """Verify DBN files record by record: accepted, quarantined (some rows set aside) or refused."""
-    from footprint_assets.ingest import register_file, verdicts
+    """Verify DBN files record by record: accepted, quarantined (some rows set aside) or refused.
+
+    Exit code 1 where a file is refused.
+    """
+    from footprint_assets import ingest as deliveries
 
     settings = _settings()
-    found = list(verdicts(paths, settings.ingest))
-    if register:
-        for verdict in found:
-            if verdict.status != "refused":
-                register_file(verdict.path, settings.dbn_dir)
+    files = deliveries.files_of(paths, settings.ingest)
+    found = []
+    with console.progress("verifying") as advance:
+        for file in files:
+            found.append(deliveries.verdict_of(file, settings.ingest))
+            advance(len(found), len(files))
+    refused = [verdict for verdict in found if verdict.status == "refused"]
     if as_json:
-        typer.echo(json.dumps([verdict.as_json() for verdict in found], indent=2))
+        console.line(json.dumps([verdict.as_json() for verdict in found], indent=2))
     else:
         console.table(
             ["file", "verdict", "schema", "records", "accepted", "set aside", "rule", "offset", "warnings"],
@@ -102,129 +132,107 @@ def ingest(
                 for v in found
             ],
         )
-    if any(verdict.status == "refused" for verdict in found):
-        raise typer.Exit(1)
+        for verdict in refused:
+            console.problem(f"refused: {verdict.message}")
+    if register:
+        kept = [deliveries.register(v, settings.dbn_dir) for v in found if v.status != "refused"]
+        typer.echo(f"{len(kept)} files in the drop folder {settings.dbn_dir}", err=as_json)
+    raise typer.Exit(1 if refused else 0)
 
 
 @app.command()
 def run(
-    date: Annotated[str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="One trade date.")] = None,
-    start: OptionalDate = None,
-    end: OptionalDate = None,
+    date: OneDate = None,
+    start: Start = None,
+    end: End = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Trade dates at once, each in a process of its own.")
     ] = 1,
 ) -> None:
-    """Run trade dates from DBN to gold, with every check. Without dates: every date the drop folder covers."""
-    dates = _dates(_settings(), date, start, end)
-    failed = _run_and_report(_settings(), dates, workers)
-    raise typer.Exit(1 if failed else 0)
+    """Run trade dates from DBN to gold, with every check.
+
+    Without dates: every date the drop folder covers. A date that fails does not stop the others; the exit code is 1.
+    """
+    settings = _settings()
+    raise typer.Exit(1 if _run_and_report(settings, _dates(settings, date, start, end), workers) else 0)
 
 
 @app.command()
-def audit(start: OptionalDate = None, end: OptionalDate = None, as_json: JsonFlag = False) -> None:
-    """Run every cross-table check over the published trade dates; exit 1 on an ERROR finding."""
-    from footprint_assets.audit import audit as rows_of_audit
+def audit(start: Start = None, end: End = None, as_json: Json = False) -> None:
+    """Run every cross-table check over the published trade dates; exit code 1 on an ERROR finding."""
+    from footprint_assets.audit import audit as findings
     from footprint_assets.resources import Workbench
 
-    rows = list(rows_of_audit(Workbench(_settings()), _date(start), _date(end)))
+    rows = list(findings(Workbench(_settings()), start, end))
     if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    {
-                        "trade_date": str(row.trade_date),
-                        "check": row.check.name,
-                        "severity": row.check.severity,
-                        "symbol": row.finding.symbol,
-                        "passed": row.finding.passed,
-                        "facts": row.finding.facts,
-                    }
-                    for row in rows
-                ],
-                indent=2,
-                default=str,
-            )
-        )
+        console.line(json.dumps([_as_json(row) for row in rows], indent=2, default=str))
     else:
-        failed = [row for row in rows if not row.finding.passed]
-        if failed:
-            console.table(
-                ["trade date", "check", "contract", "severity", "facts"],
-                [
-                    [r.trade_date, r.check.name, r.finding.symbol, r.check.severity, dict(r.finding.facts)]
-                    for r in failed
-                ],
-            )
-        dates = len({row.trade_date for row in rows})
-        typer.echo(
-            f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed"
-        )
+        _print_findings(rows)
     if not rows:
-        typer.secho("nothing is published in this range", fg="red", err=True)
-    if not rows or any(row.is_error for row in rows):
-        raise typer.Exit(1)
+        console.problem("Nothing is published in this range.")
+    raise typer.Exit(1 if not rows or any(row.is_error for row in rows) else 0)
 
 
 @app.command()
-def status(start: OptionalDate = None, end: OptionalDate = None, as_json: JsonFlag = False) -> None:
-    """Show which partitions are current, stale, empty or missing."""
+def status(start: Start = None, end: End = None, as_json: Json = False) -> None:
+    """Show which trade dates of each table are current, empty, stale or missing."""
     from footprint_assets.resources import Workbench
     from footprint_assets.status import status as states_of_dates
 
-    states = states_of_dates(Workbench(_settings()), _date(start), _date(end))
+    states = states_of_dates(Workbench(_settings()), start, end)
     if as_json:
-        typer.echo(json.dumps({str(day): tables for day, tables in states.items()}, indent=2))
+        console.line(json.dumps({str(day): tables for day, tables in states.items()}, indent=2))
         return
-    keys = list(next(iter(states.values()), {}))
+    if not states:
+        console.line("No trade date is published or covered by the drop folder.")
+        return
+    shown: tuple[State, ...] = ("current", "empty", "stale", "missing")
     console.table(
-        ["table", *(str(day) for day in states)],
-        [[key, *(tables[key] for tables in states.values())] for key in keys],
+        ["table", *shown],
+        [[key, *(_ranges(states, key, state) for state in shown)] for key in next(iter(states.values()))],
     )
-
-
-class View(StrEnum):
-    """Which rows ``show`` prints."""
-
-    HEAD = "head"
-    TAIL = "tail"
 
 
 @app.command()
 def show(
     table: Annotated[
-        str, typer.Argument(help="Dataset key such as silver.future.footprint_bar, or a Parquet file.")
+        str, typer.Argument(help="A table such as silver.future.footprint_bar, or a Parquet file.")
     ],
-    date: Annotated[
-        str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="Trade date of a lake table.")
-    ] = None,
-    symbol: Annotated[str | None, typer.Option(help="One contract.")] = None,
+    date: Annotated[dt.date | None, _date_option("Trade date; the newest by default.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="One contract, such as ESU4.")] = None,
     head: Annotated[int | None, typer.Option(min=1, help="First rows.")] = None,
     tail: Annotated[int | None, typer.Option(min=1, help="Last rows.")] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Columns with types, units and documentation.")
     ] = False,
     plot: Annotated[str | None, typer.Option(metavar="COLUMN", help="Draw a numeric column.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows to plot, such as bar_type=time_5m."),
+    ] = None,
 ) -> None:
-    """Show rows, the schema or a plot of any lake table or Parquet file."""
-    from footprint_assets.show import describe_schema, read_rows, sparkline
+    """Show rows, the schema or a plot of any lake table or Parquet file. Prices are in points."""
+    from footprint_assets import show as viewer
 
+    if sum(option is not None for option in (head, tail, plot)) + schema > 1:
+        raise typer.BadParameter("give one of --head, --tail, --schema and --plot.")
+    if where and plot is None:
+        raise typer.BadParameter("--where goes with --plot.")
     if schema:
-        console.table(["column", "type", "null", "unit", "documentation"], describe_schema(table))
+        console.table(["column", "type", "null", "unit", "documentation"], viewer.describe_schema(table))
         return
-    frame = read_rows(_settings(), table, _date(date), symbol, head=head, tail=tail, column=plot)
-    if plot:
-        typer.echo(sparkline(frame, plot))
-    else:
-        import polars as pl
-
-        with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_hide_dataframe_shape=False, fmt_str_lengths=40):
-            typer.echo(str(frame))
+    source = viewer.open_source(_settings(), table, date, symbol)
+    console.line(f"{source.name}: {source.rows:,} rows")
+    if plot is not None:
+        console.line(viewer.plot(viewer.column_of(source, plot, dict(_equations(where or [])))))
+        return
+    rows = viewer.last_rows(source, tail) if tail else viewer.first_rows(source, head or viewer.DEFAULT_ROWS)
+    console.table(*viewer.cells(rows, source.units))
 
 
 @app.command()
 def page(
-    date: Date,
+    date: Annotated[dt.date, _date_option("Trade date.")],
     symbol: Annotated[str, typer.Option(help="Contract, such as ESU4.")],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/footprint.html"),
     bar_type: Annotated[str, typer.Option(help="Such as time_5m, range_10t, volume_1000.")] = "time_5m",
@@ -235,84 +243,166 @@ def page(
     """Write one self-contained HTML page with the footprint chart of a trade date."""
     from footprint_assets.pages import write_footprint_page
 
-    day = _date(date)
-    assert day is not None
-    write_footprint_page(_settings(), day, symbol, bar_type, out, simulated=simulated)
-    typer.echo(f"wrote {out}")
+    write_footprint_page(_settings(), date, symbol, bar_type, out, simulated=simulated)
+    console.line(f"wrote {out}")
 
 
 @app.command()
-def demo(records_per_session: Annotated[int | None, typer.Option(min=1000)] = None) -> None:
-    """Simulated market -> lake -> audit -> summary and a footprint page, in the folders of the settings."""
+def demo(records_per_session: Records = None) -> None:
+    """Simulated market, lake, audit, summary and a footprint page, in the folders of the settings."""
     from footprint_assets import demo as steps
 
     settings = _settings()
     with console.progress("simulating a market") as advance:
-        steps.write_market(settings, records_per_session, advance)
-    failed = _run_and_report(settings, _dates(settings, None, None, None), workers=1)
+        files = steps.write_market(settings, records_per_session, advance)
+    console.line(_of_files(files))
+    failed = _run_and_report(settings, steps.dates(), workers=1)
     findings, errors = steps.audit_counts(settings)
-    typer.echo(f"audit: {findings} findings, {errors} errors")
+    console.line(f"audit: {findings} findings, {errors} errors")
     console.table(*steps.summary(settings))
-    typer.echo(f"footprint page: {steps.write_page(settings)} (the market is simulated)")
+    console.line(f"footprint page of the simulated market: {steps.write_page(settings)}")
     raise typer.Exit(1 if failed or errors else 0)
 
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
-    """Open the Dagster UI on 127.0.0.1 with its daemon."""
+    """Serve the Dagster UI on 127.0.0.1, with its daemon, until Ctrl-C."""
     from footprint_assets.ui import serve
 
     raise typer.Exit(serve(_settings(), port))
 
 
+@app.command()
+def docs(
+    out: Annotated[Path, typer.Option(help="The folder of the documentation.")] = Path("docs"),
+) -> None:
+    """Write the generated documentation: one page a table, the checks, the settings."""
+    from footprint_assets.table_docs import write_pages
+
+    console.line(f"wrote {len(write_pages(out))} pages in {out}")
+
+
 def _settings() -> Settings:
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
     from footprint_assets.settings import Settings
 
-    return Settings.from_env()
-
-
-def _date(text: str | None) -> dt.date | None:
-    if text is None:
-        return None
     try:
-        return dt.date.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a date; write YYYY-MM-DD") from error
+        return Settings.from_env()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "FOOTPRINT_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise SettingsRefused(
+            f"{name} is not valid: {first['msg']}.",
+            where={"value": first["input"]},
+            remedy="correct the environment or .env; docs/settings.md lists every setting.",
+        ) from error
+    except SettingsError as error:
+        raise SettingsRefused(
+            f"A setting cannot be read: {error}.", remedy="lists and groups are written as JSON."
+        ) from error
 
 
-def _dates(settings: Settings, date: str | None, start: str | None, end: str | None) -> list[dt.date]:
+def _dates(
+    settings: Settings, date: dt.date | None, start: dt.date | None, end: dt.date | None
+) -> list[dt.date]:
     """The trade dates a command speaks of."""
     from footprint_assets import calendar as cme
     from footprint_assets.resources import Workbench
 
     if date is not None:
-        day = _date(date)
-        assert day is not None
-        return [cme.session(day).trade_date]
-    first, last = _date(start), _date(end)
-    if first is not None and last is not None:
-        return cme.sessions(first, last)
-    dates = Workbench(settings).covered_dates(first, last)
-    if not dates:
-        raise typer.BadParameter(
-            f"no MBP-10 or trades file in {settings.dbn_dir}; see footprint-assets sample or ingest"
+        if start is not None or end is not None:
+            raise typer.BadParameter("give --date, or --start and --end.")
+        return [cme.session(date).trade_date]
+    if start is not None and end is not None:
+        if not (dates := cme.sessions(start, end)):
+            closed = ", ".join(f"{day} {name}" for day, name in cme.closures(start, end).items())
+            raise NothingToRun(
+                f"No session lies between {start} and {end}.", where={"closed": closed or "weekend"}
+            )
+        return dates
+    if not (dates := Workbench(settings).covered_dates(start, end)):
+        raise NothingToRun(
+            "The drop folder has no MBP-10 or trades file for these dates.",
+            where={"folder": settings.dbn_dir},
+            remedy="footprint-assets ingest --register PATH... or footprint-assets sample",
         )
     return dates
 
 
 def _run_and_report(settings: Settings, dates: list[dt.date], workers: int) -> int:
+    """Run trade dates, print what became of them, and give the number that failed."""
     from footprint_assets.runs import run_dates
 
     outcomes: list[DateOutcome] = []
-    with console.progress("DBN to gold", total=len(dates)) as advance:
+    with console.progress("DBN to gold") as advance:
+        advance(0, len(dates))
         for outcome in run_dates(settings, dates, workers):
             outcomes.append(outcome)
-            advance(1)
+            advance(len(outcomes), len(dates))
+    outcomes.sort(key=lambda outcome: outcome.trade_date)
     console.table(
-        ["trade date", "outcome", "seconds", "run", "reasons"],
-        [
-            [o.trade_date, o.outcome, f"{o.seconds:.1f}", o.run_id[:8], "\n".join(o.reasons)]
-            for o in sorted(outcomes, key=lambda o: o.trade_date)
-        ],
+        ["trade date", "outcome", "seconds", "run"],
+        [[o.trade_date, o.outcome, f"{o.seconds:.1f}", o.run_id[:8]] for o in outcomes],
     )
+    for outcome in outcomes:
+        for reason in outcome.reasons:
+            console.problem(f"{outcome.trade_date} {reason}")
     return sum(outcome.outcome == "failed" for outcome in outcomes)
+
+
+def _print_findings(rows: Sequence[AuditRow]) -> None:
+    failed = [row for row in rows if not row.finding.passed]
+    if failed:
+        console.table(
+            ["trade date", "check", "contract", "severity", "facts"],
+            [
+                [
+                    row.trade_date,
+                    row.check.name,
+                    row.finding.symbol,
+                    row.check.severity,
+                    ", ".join(f"{name}={value}" for name, value in row.finding.facts.items()),
+                ]
+                for row in failed
+            ],
+        )
+    dates = len({row.trade_date for row in rows})
+    console.line(
+        f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed"
+    )
+
+
+def _as_json(row: AuditRow) -> dict[str, object]:
+    return {
+        "trade_date": row.trade_date,
+        "check": row.check.name,
+        "severity": row.check.severity,
+        "symbol": row.finding.symbol,
+        "passed": row.finding.passed,
+        "facts": row.finding.facts,
+    }
+
+
+def _ranges(states: Mapping[dt.date, Mapping[str, State]], table: str, state: State) -> str:
+    """The trade dates of a table in one state, neighbours drawn together."""
+    runs = []
+    for matches, days in groupby(states, key=lambda day: states[day][table] == state):
+        if matches:
+            first, *rest = days
+            runs.append(f"{first}..{rest[-1]} ({len(rest) + 1})" if rest else str(first))
+    return ", ".join(runs)
+
+
+def _equations(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"{text!r} is not COLUMN=VALUE.")
+        yield name, value
+
+
+def _of_files(files: Sequence[Path]) -> str:
+    size = sum(path.stat().st_size for path in files)
+    return f"{len(files)} files, {size / 1e6:.1f} MB of simulated market data in {files[0].parent}"

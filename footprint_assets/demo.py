@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
 from pathlib import Path
 
+from footprint_assets import calendar as cme
 from footprint_assets import sample
 from footprint_assets.assets import TABLES
 from footprint_assets.audit import audit, published_dates
+from footprint_assets.console import Advance
 from footprint_assets.errors import FootprintError
 from footprint_assets.pages import write_footprint_page
 from footprint_assets.resources import Workbench
@@ -21,15 +23,21 @@ class DropFolderInUse(FootprintError):  # noqa: N818 - names the fact a reader m
     """The drop folder holds files that are not the demo's."""
 
 
-def write_market(
-    settings: Settings, records_per_session: int | None, progress: Callable[[float], None]
-) -> None:
+def dates() -> list[dt.date]:
+    """The trade dates of the simulated market."""
+    return cme.sessions(sample.DEFAULT_START, sample.DEFAULT_END)
+
+
+def write_market(settings: Settings, records_per_session: int | None, advance: Advance) -> list[Path]:
     """Write the simulated market into the drop folder.
 
     Args:
         settings: Names the drop folder.
         records_per_session: MBP-10 records of the front ES contract a session; the sample's own where ``None``.
-        progress: Called with the share done.
+        advance: Called with the sessions done and the sessions in all.
+
+    Returns:
+        The files.
 
     Raises:
         DropFolderInUse: It holds other files: simulated and real data never share a lake.
@@ -44,13 +52,13 @@ def write_market(
             where={"folder": settings.dbn_dir, "first": others[0].name, "files": len(others)},
             remedy="set FOOTPRINT_DBN_DIR and FOOTPRINT_LAKE_ROOT to empty folders for the demo.",
         )
-    sample.write_sample(
+    return sample.write_sample(
         folder,
         sample.DEFAULT_START,
         sample.DEFAULT_END,
         sample.DEFAULT_RECORDS if records_per_session is None else records_per_session,
         sample.DEFAULT_SEED,
-        progress=progress,
+        progress=lambda _, done, total: advance(done, total),
     )
 
 

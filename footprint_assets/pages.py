@@ -40,9 +40,7 @@ def write_footprint_page(
         NothingToDraw: The contract or the bar type is not in the lake.
     """
     cme.session(day)
-    price, bar, levels = (
-        TableInput(Workbench(settings).lake, key, (day,)) for key in (PRICE, BAR, LEVELS)
-    )
+    price, bar, levels = (TableInput(Workbench(settings).lake, key, (day,)) for key in (PRICE, BAR, LEVELS))
     _require("contract", symbol, bar.symbols(), day)
     bars = bar.frame(symbol)
     _require("bar type", bar_type, sorted(bars["bar_type"].unique().cast(str).to_list()), day)
@@ -65,5 +63,7 @@ def _require(what: str, wanted: str, published: list[str], day: dt.date) -> None
         raise NothingToDraw(
             f"The lake has no {what} {wanted!r} on {day}.",
             where={"table": BAR, "dt": day},
-            remedy=f"use one of {', '.join(published)}." if published else f"footprint-assets run --date {day}",
+            remedy=f"use one of {', '.join(published)}."
+            if published
+            else f"footprint-assets run --date {day}",
         )

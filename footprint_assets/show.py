@@ -132,7 +132,9 @@ def _parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
-        raise NothingToShow("The Parquet file cannot be read.", where={"file": path, "error": error}) from error
+        raise NothingToShow(
+            "The Parquet file cannot be read.", where={"file": path, "error": error}
+        ) from error
 
 
 def _metadata(field: pa.Field, key: bytes) -> str:
@@ -145,7 +147,8 @@ def _require_table(table: str) -> None:
         return
     by_short_name = {key.rpartition(".")[2]: key for key in known}
     near = difflib.get_close_matches(table, known, n=3) or [
-        by_short_name[name] for name in difflib.get_close_matches(table.rpartition(".")[2], by_short_name, n=3)
+        by_short_name[name]
+        for name in difflib.get_close_matches(table.rpartition(".")[2], by_short_name, n=3)
     ]
     raise NothingToShow(
         f"There is no table {table!r}.",
@@ -180,7 +183,7 @@ def first_rows(source: Source, count: int = DEFAULT_ROWS) -> pl.DataFrame:
     for batch in source.batches:
         kept.append(batch.head(count))
         count -= kept[-1].height
-        if count == 0 and kept[-1].height:
+        if count == 0:
             break
     return pl.concat(kept)
 
@@ -212,7 +215,9 @@ def column_of(source: Source, name: str, where: Mapping[str, str]) -> pl.Series:
             _require_column(batch, column, source.name)
         dtype = batch.schema[name]
         if not (dtype.is_numeric() or dtype == pl.Boolean):
-            raise NothingToShow(f"Column {name!r} holds no numbers.", where={"table": source.name, "type": dtype})
+            raise NothingToShow(
+                f"Column {name!r} holds no numbers.", where={"table": source.name, "type": dtype}
+            )
         values.append((batch.filter(*matches) if matches else batch)[name].cast(pl.Float64).drop_nulls())
     return pl.concat(values)
 

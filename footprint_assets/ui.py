@@ -47,7 +47,9 @@ def serve(settings: Settings, port: int) -> int:
     try:
         with (
             _running("dagster._daemon", "run", "--module-name", MODULE),
-            _running("dagster_webserver", "--host", HOST, "--port", str(port), "--module-name", MODULE) as web,
+            _running(
+                "dagster_webserver", "--host", HOST, "--port", str(port), "--module-name", MODULE
+            ) as web,
         ):
             return web.wait()
     except KeyboardInterrupt:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cache
 
 import dagster as dg
 
+from footprint_assets.assets import TABLES
 from footprint_assets.io_managers import HivePartitionedParquetIOManager
 from footprint_assets.lake_asset import CONTRACT_CHECK, IO_MANAGER, WORKBENCH, build_asset
 from footprint_assets.resources import Workbench
@@ -23,6 +25,12 @@ def resources(settings: Settings) -> dict[str, object]:
     return {WORKBENCH: bench, IO_MANAGER: HivePartitionedParquetIOManager(bench)}
 
 
+@cache
+def graph() -> tuple[dg.AssetsDefinition, ...]:
+    """Every asset of the project."""
+    return tuple(build_asset(table) for table in TABLES)
+
+
 def run(
     settings: Settings,
     assets: Sequence[LakeTable | dg.AssetsDefinition],
@@ -34,13 +42,15 @@ def run(
 
     Args:
         settings: The lake.
-        assets: Lake tables, or assets that read them.
-        selected: Dataset keys to materialize; all where none.
+        assets: Lake tables, or assets that read them; they take the place of the graph's own.
+        selected: Dataset keys to materialize; those of ``assets`` where none.
         day: Trade date.
         instance: Where the run is recorded; an ephemeral one where ``None``.
     """
-    built = [build_asset(asset) if isinstance(asset, LakeTable) else asset for asset in assets]
-    keys = [dg.AssetKey(key.split(".")) for key in selected] or [key for asset in built for key in asset.keys]
+    own = [build_asset(asset) if isinstance(asset, LakeTable) else asset for asset in assets]
+    made = [key for asset in own for key in asset.keys]
+    keys = [dg.AssetKey(key.split(".")) for key in selected] or made
+    built = [*own, *(asset for asset in graph() if asset.key not in made)]
     job = dg.define_asset_job("run", dg.AssetSelection.assets(*keys), op_retry_policy=RETRYING)
     definitions = dg.Definitions(built, jobs=[job], resources=resources(settings))
     return definitions.resolve_job_def("run").execute_in_process(

@@ -14,7 +14,7 @@ from footprint_assets.lake_asset import LAKE_TABLE, build_asset, lake_stream_ass
 from footprint_assets.settings import Settings
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput
 from footprint_assets_tests.runs import contract_checks, failure_of, materialized, run, was_retried
-from footprint_assets_tests.small_market import BY_KEY, DAY, NEXT, files_of, republish, rows
+from footprint_assets_tests.small_market import BY_KEY, DAY, THIRD, files_of, republish, rows
 
 FRONT_MONTH = "bronze.future.front_month"
 TRADES = "bronze.future.trades"
@@ -148,7 +148,7 @@ def test_a_truncated_file_fails_the_date_by_file_offset_and_rule_and_the_last_go
     path = own_market.dbn_dir / "glbx-mdp3-20250604.trades.dbn.zst"
     path.write_bytes(path.read_bytes()[:-20])
 
-    result = run(own_market, [BY_KEY[FRONT_MONTH], BY_KEY[TRADES]], TRADES, instance=instance)
+    result = run(own_market, [], TRADES, instance=instance)
 
     assert not result.success
     assert not was_retried(result)
@@ -166,17 +166,9 @@ def test_a_failed_table_stops_what_is_made_from_it_and_nothing_else(
 ) -> None:
     path = own_market.dbn_dir / "glbx-mdp3-20250604.statistics.dbn.zst"
     path.write_bytes(path.read_bytes()[:-20])
-    tables = [
-        BY_KEY[key]
-        for key in (
-            FRONT_MONTH,
-            "bronze.future.statistics",
-            "silver.future.volume_profile_price",
-            "silver.future.volume_profile_session",
-        )
-    ]
+    profile = ("silver.future.volume_profile_price", "silver.future.volume_profile_session")
 
-    result = run(own_market, tables, instance=instance)
+    result = run(own_market, [], FRONT_MONTH, "bronze.future.statistics", *profile, instance=instance)
 
     assert sorted(materialized(result)) == [FRONT_MONTH, "silver.future.volume_profile_price"]
 
@@ -200,17 +192,11 @@ def test_rows_that_are_not_accounted_for_are_refused_in_the_lakes_words_and_not_
 def test_an_input_that_is_not_published_fails_the_run_naming_the_command_that_builds_it(
     own_market: Settings, instance: dg.DagsterInstance
 ) -> None:
-    key = "silver.future.ohlcv"
-
-    result = run(own_market, [BY_KEY[key]], day=dt_third(), instance=instance)
+    result = run(own_market, [], "silver.future.ohlcv", day=THIRD, instance=instance)
 
     said = failure_of(result).user_failure_data.description
     assert "silver.future.trades_clean is not published for 2025-06-06" in said
     assert "Remedy: footprint-assets run --date 2025-06-06" in said
-
-
-def dt_third() -> object:
-    return NEXT.replace(day=NEXT.day + 1)
 
 
 def test_an_error_in_our_own_code_is_no_refusal(
@@ -261,23 +247,19 @@ def test_a_table_with_inputs_reads_them_through_the_io_manager(
 ) -> None:
     seen: list[TableInput] = []
 
-    @lake_stream_asset("silver.future.ohlcv", inputs={"bars": "silver.future.ohlcv"})
-    def unused(scope: Scope, bars: TableInput) -> Iterator[Batch]:
-        raise AssertionError
-
-    @lake_stream_asset(FRONT_MONTH, inputs={"bars": "silver.future.ohlcv"})
-    def reading(scope: Scope, bars: TableInput) -> Iterator[Batch]:
-        seen.append(bars)
-        yield Batch("ES", rows(scope.bench.lake, FRONT_MONTH)["ES"])
+    @lake_stream_asset("silver.future.ohlcv", inputs={"fills": "silver.future.trades_clean"})
+    def reading(scope: Scope, fills: TableInput) -> Iterator[Batch]:
+        seen.append(fills)
+        yield Batch("ESM5", rows(scope.bench.lake, "silver.future.ohlcv")["ESM5"])
 
     result = run(own_market, [reading], instance=instance)
 
     assert result.success
     assert [(table.table, table.dates, table.optional) for table in seen] == [
-        ("silver.future.ohlcv", (DAY,), False)
+        ("silver.future.trades_clean", (DAY,), False)
     ]
-    lineage = Lake(own_market.lake_root).manifests(FRONT_MONTH, DAY)["ES"].lineage
+    lineage = Lake(own_market.lake_root).manifests("silver.future.ohlcv", DAY)["ESM5"].lineage
     assert {(ref.table, ref.symbol) for ref in lineage.inputs} == {
-        ("silver.future.ohlcv", "ESM5"),
-        ("silver.future.ohlcv", "NQM5"),
+        ("silver.future.trades_clean", "ESM5"),
+        ("silver.future.trades_clean", "NQM5"),
     }
