@@ -10,6 +10,7 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable
 from functools import cache
@@ -21,7 +22,7 @@ COMPUTE_ROOMS = tuple(f"{PACKAGE}.{room}" for room in ("kernels", "transforms", 
 
 
 def code_version(function: Callable[..., object]) -> str:
-    """Hash an asset's function, the helpers beside it, and the compute code they use.
+    """Hash an asset's function, the helpers and constants beside it, and the compute code they use.
 
     Args:
         function: The function that computes the asset.
@@ -30,10 +31,13 @@ def code_version(function: Callable[..., object]) -> str:
         16 hexadecimal digits.
     """
     helpers, modules = _reached(function)
+    constants, imported = _constants(function.__module__, set().union(*(_names(h.__code__) for h in helpers)))
     digest = hashlib.sha256()
     for helper in sorted(helpers, key=lambda f: f.__qualname__):
         digest.update(_canonical(textwrap.dedent(inspect.getsource(helper))))
-    for module in sorted(_closure(modules)):
+    for constant in constants:
+        digest.update(constant)
+    for module in sorted(_closure(modules | imported)):
         digest.update(module.encode())
         digest.update(_module(module)[0])
     return digest.hexdigest()[:16]
@@ -57,6 +61,27 @@ def _reached(function: Callable[..., object]) -> tuple[set[FunctionType], set[st
             elif home and home.startswith(COMPUTE_ROOMS):
                 modules.add(home)
     return helpers, modules
+
+
+def _constants(module: str, names: set[str]) -> tuple[list[bytes], set[str]]:
+    """The assignments of a module some names depend on, and the compute modules those names are imported from."""
+    assigned: dict[str, ast.stmt] = {}
+    origin: dict[str, str] = {}
+    for node in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(COMPUTE_ROOMS):
+            origin |= {alias.asname or alias.name: node.module for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            assigned |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+    used: set[str] = set()
+    todo = set(names)
+    while todo:
+        name = todo.pop()
+        used.add(name)
+        if name in assigned:
+            todo |= {child.id for child in ast.walk(assigned[name]) if isinstance(child, ast.Name)} - used
+    constants = [ast.dump(assigned[name]).encode() for name in sorted(used & assigned.keys())]
+    return constants, {origin[name] for name in used & origin.keys()}
 
 
 def _names(code: CodeType) -> set[str]:

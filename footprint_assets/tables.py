@@ -284,7 +284,8 @@ class LakeTable:
         for batch in self.function(scope, **inputs):
             stage.declare(batch.symbol)
             if batch.frame is not None and batch.frame.height:
-                frame = batch.frame.select(self.contract.polars_schema.names())
+                # What a computation carried along leaves; a column it did not make is the validator's to name.
+                frame = batch.frame.select(n for n in self.contract.polars_schema if n in batch.frame.columns)
                 validators.setdefault(
                     (batch.symbol, batch.part), contracts.Validator(self.contract)
                 ).validate(frame)

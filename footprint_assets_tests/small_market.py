@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
@@ -209,15 +210,33 @@ def build_lake(settings: Settings, *dates: dt.date, tables: Iterable[LakeTable] 
     return outcome
 
 
-def republish(lake: Lake, table: str, day: dt.date, frames: Mapping[str, pl.DataFrame], **lineage: Any) -> None:
-    """Publish altered rows in the contract's types past the contract's checks, as a faulty program might."""
-    before = lake.manifests(table, day)
-    known = next(iter(before.values())).lineage if before else Lineage()
-    schema = contracts.load(table).arrow_schema
-    with lake.stage(table, day, lineage=lineage.get("lineage", known), schema=schema) as stage:
+def republish(
+    lake: Lake,
+    table: str,
+    day: dt.date,
+    frames: Mapping[str, pl.DataFrame],
+    *,
+    lineage: Lineage | None = None,
+    schema: pa.Schema | None = None,
+    counted: bool = True,
+) -> None:
+    """Publish altered rows past the contract's checks, as a faulty program might.
+
+    Args:
+        lake: The lake.
+        table: Dataset key.
+        day: Trade date.
+        frames: Every contract's rows in contract types.
+        lineage: What the rows claim to be made of; what the published ones are where ``None``.
+        schema: Arrow schema with the contract's identity; today's where ``None``.
+        counted: Whether the rows are accounted for.
+    """
+    known = next(iter(lake.manifests(table, day).values())).lineage
+    schema = schema or contracts.load(table).arrow_schema
+    with lake.stage(table, day, lineage=lineage or known, schema=schema) as stage:
         for symbol, frame in frames.items():
             stage.write(symbol, frame)
-            stage.count(symbol, rows_in=frame.height)
+            stage.count(symbol, rows_in=frame.height if counted else 0)
         stage.publish()
 
 

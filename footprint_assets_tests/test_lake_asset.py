@@ -122,10 +122,11 @@ def test_a_good_batch_before_a_broken_one_is_not_published_either(
         lambda frame: frame.with_columns(pl.lit(None, pl.String).alias("contract")),
         lambda frame: frame.reverse(),
         lambda frame: pl.concat([frame[:1], frame[:1]]),
+        lambda frame: frame.drop("rank"),
     ],
-    ids=["type", "null", "order", "key"],
+    ids=["type", "null", "order", "key", "column"],
 )
-def test_types_nulls_order_and_keys_are_part_of_the_contract(
+def test_columns_types_nulls_order_and_keys_are_part_of_the_contract(
     own_market: Settings,
     good: pl.DataFrame,
     instance: dg.DagsterInstance,
@@ -199,18 +200,20 @@ def test_an_input_that_is_not_published_fails_the_run_naming_the_command_that_bu
     assert "Remedy: footprint-assets run --date 2025-06-06" in said
 
 
-def test_an_error_in_our_own_code_is_no_refusal(
+def test_an_error_in_our_own_code_is_no_verdict_on_the_data(
     own_market: Settings, instance: dg.DagsterInstance
 ) -> None:
     @lake_stream_asset(FRONT_MONTH)
     def faulty(scope: Scope) -> Iterator[Batch]:
-        yield Batch("ES", pl.DataFrame({"nothing": [1]}))
+        raise ZeroDivisionError("our own fault")
 
     before = files_of(Lake(own_market.lake_root))
     result = run(own_market, [faulty], instance=instance)
 
     assert not result.success
+    assert result.get_asset_check_evaluations() == []
     assert files_of(Lake(own_market.lake_root)) == before
+    assert "our own fault" in str(failure_of(result).error)
 
 
 def test_a_partition_published_past_the_contract_does_not_pass_as_the_contracts(

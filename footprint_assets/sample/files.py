@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from footprint_assets.calendar import utc_midnight_ns
 from footprint_assets.sample.instruments import Instrument
-from footprint_assets.sample.reference import utc_midnight_ns
 
 DATASET = "GLBX.MDP3"
 COMPRESSION_LEVEL = 1
@@ -38,18 +38,22 @@ def file_name(schema: str, utc_day: dt.date) -> str:
     return f"glbx-mdp3-{utc_day:%Y%m%d}.{schema}.dbn.zst"
 
 
-def metadata(schema: str, utc_day: dt.date, instruments: tuple[Instrument, ...]) -> bytes:
+def metadata(
+    schema: str, utc_day: dt.date, instruments: tuple[Instrument, ...], span: tuple[int, int] | None = None
+) -> bytes:
     """Encoded DBN 3 metadata of a day file requested by parent symbol.
 
     Args:
         schema: DBN schema name.
         utc_day: The day the file covers.
         instruments: Every instrument of the file; each is mapped for exactly this day.
+        span: The instants the market was recorded, ``[start, end)`` UTC ns, where that is less than the day.
 
     Returns:
         The bytes that precede the first record.
     """
     next_day = utc_day + dt.timedelta(days=1)
+    first, last = span or (0, utc_midnight_ns(next_day))
     # The encoder takes any objects with these attributes; its stubs name their own mapping classes.
     mappings: list[Any] = [
         _Mapping(item.raw_symbol, [_Interval(utc_day, next_day, str(item.instrument_id))])
@@ -57,8 +61,8 @@ def metadata(schema: str, utc_day: dt.date, instruments: tuple[Instrument, ...])
     ]
     header: bytes = dbn.Metadata(
         dataset=DATASET,
-        start=utc_midnight_ns(utc_day),
-        end=utc_midnight_ns(next_day),
+        start=max(utc_midnight_ns(utc_day), first),
+        end=min(utc_midnight_ns(next_day), last),
         stype_in=dbn.SType.from_str("parent"),
         stype_out=dbn.SType.from_str("instrument_id"),
         schema=dbn.Schema.from_str(schema),
@@ -77,16 +81,22 @@ class DayFile:
         schema: DBN schema name.
         utc_day: The day the file covers.
         instruments: Every instrument of the file.
+        span: The instants the market was recorded, where that is less than the day.
     """
 
     def __init__(
-        self, directory: Path, schema: str, utc_day: dt.date, instruments: tuple[Instrument, ...]
+        self,
+        directory: Path,
+        schema: str,
+        utc_day: dt.date,
+        instruments: tuple[Instrument, ...],
+        span: tuple[int, int] | None = None,
     ) -> None:
         self.path = directory / file_name(schema, utc_day)
         self._partial = self.path.with_name(f".{self.path.name}.partial")
         self._stream = self._partial.open("wb")
         self._frame = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).compressobj()
-        self._stream.write(self._frame.compress(metadata(schema, utc_day, instruments)))
+        self._stream.write(self._frame.compress(metadata(schema, utc_day, instruments, span)))
 
     def append(self, records: npt.NDArray[Any]) -> None:
         """Add records.

@@ -27,7 +27,6 @@ from footprint_assets.sample.reference import (
     closing_statistics,
     definitions,
     opening_statistics,
-    utc_midnight_ns,
 )
 from footprint_assets.sample.schedule import FairValue, plan_session, preopen_ns, starts_week
 from footprint_assets.settings import NANOS_PER_SECOND
@@ -97,7 +96,8 @@ def write_sample(
     dates = _checked_dates(start, end, records_per_session, seed)
     out_dir.mkdir(parents=True, exist_ok=True)
     sessions = [(cme.session(date), listings(date)) for date in dates]
-    run = _Run(out_dir, _instruments_by_day(sessions))
+    span = (preopen_ns(sessions[0][0]), sessions[-1][0].window_ns[1])
+    run = _Run(out_dir, _instruments_by_day(sessions), span)
     fair = FairValue(_START.es_ticks, _START.nq_ticks, carry_points)
     previous: tuple[Listing, ...] | None = None
     try:
@@ -178,9 +178,12 @@ def _instruments_by_day(
 class _Run:
     """The state of one ``write_sample`` call: open day files, books carried over, feed counters."""
 
-    def __init__(self, out_dir: Path, instruments: dict[dt.date, tuple[Instrument, ...]]) -> None:
+    def __init__(
+        self, out_dir: Path, instruments: dict[dt.date, tuple[Instrument, ...]], span: tuple[int, int]
+    ) -> None:
         self._out_dir = out_dir
         self._instruments = instruments
+        self._span = span
         self._channel = np.zeros(2, dtype=np.int64)
         self._books: dict[str, np.void] = {}
         self._statistics: dict[dt.date, list[Records]] = {}
@@ -209,7 +212,7 @@ class _Run:
         self._simulate_until(state, curves, session.open_ns + OPENING_DELAY_NS)
         self._keep_statistics(opening_statistics(session, listed, state["tally"]))
         for day in _utc_days(session):
-            midnight = utc_midnight_ns(day)
+            midnight = cme.utc_midnight_ns(day)
             if day != self._day:
                 self._enter(day)
                 self._append(book.write_snapshots(self._buffer, self._channel, state, midnight))
@@ -257,7 +260,7 @@ class _Run:
         self._close_day()
         self._day = day
         for schema in ("mbp-10", "trades"):
-            self._open[schema] = DayFile(self._out_dir, schema, day, self._instruments[day])
+            self._open[schema] = DayFile(self._out_dir, schema, day, self._instruments[day], self._span)
 
     def _close_day(self) -> None:
         if self._day is None:

@@ -49,7 +49,7 @@ def definitions(instruments: tuple[Instrument, ...], utc_day: dt.date) -> Record
         if kind.kind in "iu":
             # The format's "undefined" is the largest value of an integer field.
             out[name] = np.iinfo(kind).max
-    start = utc_midnight_ns(utc_day)
+    start = cme.utc_midnight_ns(utc_day)
     for row, instrument in zip(out, instruments, strict=True):
         _fill_definition(row, instrument)
     out["ts_event"] = start + np.arange(len(instruments))
@@ -168,18 +168,13 @@ def closing_statistics(session: cme.Session, listed: tuple[Listing, ...], tally:
     )
 
 
-def utc_midnight_ns(day: dt.date) -> int:
-    """Start of a UTC day, ns."""
-    return (day - dt.date(1970, 1, 1)).days * 86_400 * NANOS_PER_SECOND
-
-
 def _statistic(session: cme.Session, instrument: Instrument, stat_type: int) -> Records:
     row = np.zeros(1, dtype=STATISTICS_DTYPE)
     row["length"] = STATISTICS_DTYPE.itemsize // 4
     row["rtype"] = _STATISTICS_RTYPE
     row["publisher_id"] = _PUBLISHER
     row["instrument_id"] = instrument.instrument_id
-    row["ts_ref"] = utc_midnight_ns(session.trade_date)
+    row["ts_ref"] = cme.utc_midnight_ns(session.trade_date)
     row["price"] = _UNDEF_I64
     row["quantity"] = _UNDEF_I64
     row["stat_type"] = stat_type

@@ -22,7 +22,16 @@ from pathlib import Path
 
 import pandas  # noqa: F401 - pyarrow imports it at its first array, which here would be once a child
 
-from footprint_assets.lake import Lake, PartitionMissing, PartitionTorn, PublishInterrupted, WriteFailed, fsops, reader
+from footprint_assets.lake import (
+    Lake,
+    PartitionMissing,
+    PartitionTorn,
+    PublishInterrupted,
+    WriteFailed,
+    commit,
+    fsops,
+    reader,
+)
 from footprint_assets_tests.lake.support import DAY, TABLE, publish, published
 
 SCENARIOS: dict[str, tuple[dict[str, int], dict[str, int]]] = {
@@ -30,12 +39,16 @@ SCENARIOS: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     "replace": ({"ESM5": 1}, {"ESM5": 2}),
     "roll": ({"ESM5": 1, "NQM5": 1}, {"ESU5": 2, "NQM5": 2}),
 }
+RENAMES = ("rename", "rename_noreplace", "rename_exchange")
+NEEDS_ROOM = ("mkdir", "create", "write", *RENAMES)
 SYSCALLS = ("mkdir", "openat", "write", "fsync", "rename", "renameat2", "unlink", "rmdir")
 
 
 def main(scenario: str, mode: str, folder: Path) -> None:
     reader._WAIT_S = 0.02
     name, _, option = scenario.partition(", ")
+    if option == "naive":
+        commit._Roll._place = _place_naively  # type: ignore[assignment, method-assign]
     before, after = SCENARIOS[name]
     template = folder / "template"
     if before:
@@ -60,28 +73,24 @@ def _killed(template: Path, after: dict[str, int], fallback: bool) -> Iterator[t
 
 
 def _failed(template: Path, after: dict[str, int], fallback: bool) -> Iterator[tuple[str, str, Lake]]:
-    """EIO, then ENOSPC, from every call of the seam."""
-    for code in (errno.EIO, errno.ENOSPC):
-        for n in itertools.count(1):
-            lake = _copy(template, f"{code}-{n}")
-
-            def fail(name: str, code: int = code) -> None:
-                raise OSError(code, os.strerror(code), name)
-
-            seen = _in_child(lambda lake=lake, n=n, fail=fail: _publish(lake, after, fallback, n, fail))
-            if not seen["reached"]:
-                break
-            yield f"{errno.errorcode[code]} from call {n}", seen["outcome"], lake
+    """An error from every call of the seam: no space where room is needed, a failing disk elsewhere."""
+    for n in itertools.count(1):
+        lake = _copy(template, n)
+        seen = _in_child(lambda lake=lake, n=n: _publish(lake, after, fallback, n, _fail))
+        if not seen["reached"]:
+            return
+        yield f"call {n}", str(seen["outcome"]), lake
 
 
-def _killed_recovering(template: Path, after: dict[str, int], fallback: bool) -> Iterator[tuple[str, str, Lake]]:
-    """SIGKILL at every call of the recovery that follows a SIGKILL after every rename of a publication."""
+def _killed_recovering(
+    template: Path, after: dict[str, int], fallback: bool
+) -> Iterator[tuple[str, str, Lake]]:
+    """SIGKILL at every call of the recovery that follows a SIGKILL before every rename of a publication."""
     for first in itertools.count(1):
         lake = _copy(template, f"probe-{first}")
-        if not os.WIFSIGNALED(_fork(lambda lake=lake, n=first: _publish(lake, after, fallback, n, _kill))):
+        stopped = _fork(lambda lake=lake, n=first: _publish(lake, after, fallback, n, _kill, RENAMES))
+        if not os.WIFSIGNALED(stopped):
             return
-        if not list(lake.layout.staging.glob("*.intent.json")):
-            continue
         for second in itertools.count(1):
             again = _copy(lake.root, f"{first}-{second}")
 
@@ -91,7 +100,7 @@ def _killed_recovering(template: Path, after: dict[str, int], fallback: bool) ->
 
             if not os.WIFSIGNALED(_fork(stop)):
                 break
-            yield f"call {first}, then {second} of recovery", "killed", again
+            yield f"rename {first}, then call {second} of recovery", "killed", again
 
 
 def _straced(template: Path, after: dict[str, int], fallback: bool) -> Iterator[tuple[str, str, Lake]]:
@@ -110,7 +119,15 @@ def _straced(template: Path, after: dict[str, int], fallback: bool) -> Iterator[
         if (call == "openat" and "O_CREAT" not in line) or (fallback and call == "renameat2"):
             continue
         lake = _copy(template, f"{call}-{n}")
-        kill = ["-e", f"trace={call},renameat2", *inject, "-e", f"inject={call}:signal=SIGKILL:when={n}", "-o", os.devnull]
+        kill = [
+            "-e",
+            f"trace={call},renameat2",
+            *inject,
+            "-e",
+            f"inject={call}:signal=SIGKILL:when={n}",
+            "-o",
+            os.devnull,
+        ]
         status = _under_strace(lake, after, kill)
         if not os.WIFSIGNALED(status):
             raise RuntimeError(f"{call} number {n} was not reached")
@@ -130,7 +147,10 @@ def _under_strace(lake: Lake, after: dict[str, int], options: list[str]) -> int:
     if child == 0:
         _run(work)
     tracer = subprocess.Popen(
-        ["strace", "-f", *options, "-p", str(child)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ["strace", "-f", *options, "-p", str(child)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
     )
     assert tracer.stderr is not None
     said = tracer.stderr.readline()
@@ -148,9 +168,14 @@ def _under_strace(lake: Lake, after: dict[str, int], options: list[str]) -> int:
 
 
 def _publish(
-    lake: Lake, after: dict[str, int], fallback: bool, n: int, act: Callable[[str], None]
+    lake: Lake,
+    after: dict[str, int],
+    fallback: bool,
+    n: int,
+    act: Callable[[str], None],
+    names: tuple[str, ...] = fsops.MUTATING,
 ) -> dict[str, object]:
-    reached = _arm(fallback, n, act)
+    reached = _arm(fallback, n, act, names)
     try:
         publish(lake, after)
         outcome = "published"
@@ -161,17 +186,20 @@ def _publish(
     return {"outcome": outcome, "reached": reached()}
 
 
-def _arm(fallback: bool, n: int, act: Callable[[str], None]) -> Callable[[], bool]:
-    """Act before the n-th call of the seam; let the special renames fail where they must not exist."""
+def _arm(
+    fallback: bool, n: int, act: Callable[[str], None], names: tuple[str, ...] = fsops.MUTATING
+) -> Callable[[], bool]:
+    """Act before the n-th of the named calls; let the special renames fail where they must not exist."""
     calls = itertools.count(1)
     last = 0
 
     def wrap(name: str, function: Callable[..., object]) -> Callable[..., object]:
         def wrapped(*args: object, **kwargs: object) -> object:
             nonlocal last
-            last = next(calls)
-            if last == n:
-                act(name)
+            if name in names:
+                last = next(calls)
+                if last == n:
+                    act(name)
             if fallback and name in ("rename_noreplace", "rename_exchange"):
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             return function(*args, **kwargs)
@@ -202,7 +230,13 @@ def _examine(lake: Lake, before: dict[str, int], after: dict[str, int], outcome:
     publish(lake, after)
     return {
         "torn": torn,
-        "state": "waits" if seen is None else "before" if seen == before else "after" if seen == after else "mixed",
+        "state": "waits"
+        if seen is None
+        else "before"
+        if seen == before
+        else "after"
+        if seen == after
+        else "mixed",
         "recovered": recovered in allowed and not recovery.unfinished,
         "staging": left + sorted(path.name for path in lake.layout.staging.glob("*")),
         "rerun": published(lake) == after,
@@ -229,6 +263,20 @@ def _copy(template: Path, name: object) -> Lake:
 
 def _kill(_: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _fail(name: str) -> None:
+    code = errno.ENOSPC if name in NEEDS_ROOM else errno.EIO
+    raise OSError(code, os.strerror(code), name)
+
+
+def _place_naively(roll: object, symbol: str, target: Path) -> None:
+    """The way of a writer without a protocol: remove the old files, move the new ones in one by one."""
+    staged = roll.layout.staged(roll.intent.stage, symbol)  # type: ignore[attr-defined]
+    fsops.remove_tree(target)
+    fsops.mkdir(target)
+    for path in sorted(staged.iterdir()):
+        fsops.rename(path, target / path.name)
 
 
 def _fork(work: Callable[[], object]) -> int:

@@ -53,7 +53,9 @@ def rows(symbol: str, count: int = 200, size: int = 1) -> pa.Table:
         pa.array([size] * count, pa.int64()),
         pa.array([6_000.125 if i % 2 else None for i in range(count)], pa.float64()),
         pa.DictionaryArray.from_arrays(
-            pa.array([i % 3 for i in range(count)], pa.uint8()), pa.array(SIDES, pa.large_string()), ordered=True
+            pa.array([i % 3 for i in range(count)], pa.uint8()),
+            pa.array(SIDES, pa.large_string()),
+            ordered=True,
         ),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
@@ -75,6 +77,8 @@ def published(lake: Lake) -> dict[str, int]:
     with lake.read(TABLE, DAY, verify="sha256") as snapshot:
         for partition in snapshot:
             # pyarrow, not polars: the crash tests read in forked children by the hundred.
-            (size,) = {value for batch in partition.batches(["size"]) for value in batch.column(0).to_pylist()}
+            (size,) = {
+                value for batch in partition.batches(["size"]) for value in batch.column(0).to_pylist()
+            }
             found[partition.symbol] = size
     return found

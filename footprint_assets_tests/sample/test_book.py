@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footprint_assets import calendar as cme
+from footprint_assets.calendar import utc_midnight_ns
 from footprint_assets.sample import DEFAULT_END, DEFAULT_START, schedule, write_sample
 from footprint_assets.sample.instruments import listings
-from footprint_assets.sample.reference import utc_midnight_ns
 from footprint_assets_tests.sample.conftest import SmallMarket
 from footprint_assets_tests.sample.market_files import (
     F_LAST,

@@ -18,6 +18,7 @@ from footprint_assets.sample import (
     market,
     write_sample,
 )
+from footprint_assets.sample.schedule import preopen_ns
 from footprint_assets.settings import IngestSettings
 from footprint_assets.sources import dbn as strict
 from footprint_assets_tests.sample.conftest import SmallMarket
@@ -37,14 +38,16 @@ def test_every_touched_utc_day_has_one_file_a_schema(small_market: SmallMarket) 
     assert sorted(folder.iterdir()) == small_market.paths, "a partial file was left behind"
 
 
-def test_metadata_covers_exactly_the_utc_day(small_market: SmallMarket) -> None:
+def test_metadata_covers_the_utc_day_as_far_as_the_market_was_recorded(small_market: SmallMarket) -> None:
+    recorded = (preopen_ns(cme.session(DEFAULT_START)), cme.session(DEFAULT_END).window_ns[1])
     for path in small_market.paths:
         metadata = db.DBNStore.from_file(path).metadata
         day = dt.datetime.strptime(day_of(path), "%Y%m%d").replace(tzinfo=dt.UTC)
         start = int(day.timestamp()) * 10**9
         assert (metadata.version, metadata.dataset, metadata.schema) == (3, "GLBX.MDP3", schema_of(path))
         assert (str(metadata.stype_in), str(metadata.stype_out)) == ("parent", "instrument_id")
-        assert (metadata.start, metadata.end) == (start, start + 86_400 * 10**9)
+        first, last = (0, 2**63) if schema_of(path) in ("definition", "statistics") else recorded
+        assert (metadata.start, metadata.end) == (max(start, first), min(start + 86_400 * 10**9, last))
         assert metadata.symbols == ["ES.FUT", "NQ.FUT"]
         for intervals in metadata.mappings.values():
             assert [(i["start_date"], i["end_date"]) for i in intervals] == [
