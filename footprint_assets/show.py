@@ -138,7 +138,8 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 
 def _metadata(field: pa.Field, key: bytes) -> str:
-    return (field.metadata or {}).get(key, b"").decode()
+    metadata: dict[bytes, bytes] = field.metadata or {}
+    return metadata.get(key, b"").decode()
 
 
 def _require_table(table: str) -> None:

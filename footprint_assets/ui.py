@@ -83,5 +83,5 @@ def _running(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

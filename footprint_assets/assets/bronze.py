@@ -8,7 +8,7 @@ reason. A schema the drop folder does not have for the date gives an empty parti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 
 import polars as pl
 from pydantic import BaseModel
@@ -20,7 +20,7 @@ from footprint_assets.lake import SourceRef
 from footprint_assets.lake_asset import lake_stream_asset
 from footprint_assets.settings import Settings
 from footprint_assets.sources.catalog import FileEntry, covering, fingerprint, unreadable
-from footprint_assets.sources.columns import to_columns
+from footprint_assets.sources.columns import BookBuffer, Columns, to_columns
 from footprint_assets.sources.dbn import DbnReader, QuarantinedRecord
 from footprint_assets.sources.frames import to_frame
 from footprint_assets.sources.instruments import InstrumentMap
@@ -32,6 +32,8 @@ from footprint_assets.transforms.trades import trades_from_book
 
 FRONT_MONTH = "bronze.future.front_month"
 BOOK = "bronze.future.market_by_price_10"
+BOOK_BATCH_ROWS = 131_072
+"""Book rows validated and written at a time: the checks of a batch cost the same whatever its size."""
 ROLL = {"front_month": FRONT_MONTH}
 ROLL_SOURCES = {"trades": "trades", "mbp-10": "market_by_price_10", "ohlcv-1d": "ohlcv_1d"}
 """Schemas that tell a trade date's volume, best first, and their name in the roll map."""
@@ -194,6 +196,24 @@ def statistics(scope: Scope, front_month: TableInput) -> Iterator[Batch]:
     yield from rows_of_files(scope, front_month, "statistics", "bronze.future.statistics")
 
 
+@dataclass(frozen=True)
+class _File:
+    """One source file on its way into one table: its part, the wanted instruments, what it had to set aside."""
+
+    entry: FileEntry
+    schema: str
+    contract: pl.Schema
+    part: int
+    window: tuple[int, int]
+    ids: Mapping[str, frozenset[int]]
+    quarantined: list[QuarantinedRecord] = field(default_factory=list)
+
+    def batch(self, symbol: str, columns: Columns) -> Batch:
+        return Batch(
+            symbol, to_frame(columns, self.contract, symbol), part=self.part, filtered=columns.skipped
+        )
+
+
 def rows_of_files(scope: Scope, roll: TableInput, schema: str, table: str) -> Iterator[Batch]:
     """Stream the front-month rows of the files of one schema, one Parquet part a file, with every row accounted for.
 
@@ -207,55 +227,60 @@ def rows_of_files(scope: Scope, roll: TableInput, schema: str, table: str) -> It
         yield Batch(
             symbol, notes={} if files else {"absent": f"no {schema} file in the drop folder covers this date"}
         )
+    contract, days = contracts.load(table).polars_schema, cme.utc_days(scope.trade_date)
+    stream = _book_rows if schema == "mbp-10" else _rows
     for part, entry in enumerate(files):
         with DbnReader(entry.path, scope.settings.ingest) as reader:
             instruments = InstrumentMap.of(reader.header)
-            days = cme.utc_days(scope.trade_date)
             ids = {s: instruments.instrument_ids(s, days) or frozenset({front[s]}) for s in sorted(front)}
-            quarantined: list[QuarantinedRecord] = []
-            yield from _rows(scope, reader, schema, table, ids, part, quarantined)
-            yield from _accounts(reader, entry, ids, quarantined)
+            job = _File(entry, schema, contract, part, scope.session.window_ns, ids)
+            yield from stream(job, reader)
+            yield from _accounts(job, reader)
 
 
-def _rows(
-    scope: Scope,
-    reader: DbnReader,
-    schema: str,
-    table: str,
-    ids: Mapping[str, frozenset[int]],
-    part: int,
-    quarantined: list[QuarantinedRecord],
-) -> Iterator[Batch]:
-    contract, window = contracts.load(table).polars_schema, scope.session.window_ns
-    for chunk in reader.chunks(schema):
-        quarantined.extend(chunk.quarantined)
-        for symbol, wanted in ids.items():
-            columns = to_columns(chunk, schema, wanted, *window)
-            yield Batch(symbol, to_frame(columns, contract, symbol), part=part, filtered=columns.skipped)
+def _rows(job: _File, reader: DbnReader) -> Iterator[Batch]:
+    """The rows of a small schema, chunk by chunk."""
+    for chunk in reader.chunks(job.schema):
+        job.quarantined.extend(chunk.quarantined)
+        for symbol, wanted in job.ids.items():
+            yield job.batch(symbol, to_columns(chunk, job.schema, wanted, *job.window))
 
 
-def _accounts(
-    reader: DbnReader,
-    entry: FileEntry,
-    ids: Mapping[str, frozenset[int]],
-    quarantined: list[QuarantinedRecord],
-) -> Iterator[Batch]:
+def _book_rows(job: _File, reader: DbnReader) -> Iterator[Batch]:
+    """The rows of a book, gathered until a batch is worth its checks."""
+    books = {
+        symbol: BookBuffer(wanted, *job.window, capacity=BOOK_BATCH_ROWS)
+        for symbol, wanted in job.ids.items()
+    }
+    for chunk in reader.chunks(job.schema):
+        job.quarantined.extend(chunk.quarantined)
+        for symbol, wanted in job.ids.items():
+            if books[symbol].rows + len(chunk.records) > BOOK_BATCH_ROWS:
+                yield job.batch(symbol, books[symbol].columns())
+                # Fresh memory: the writer may still hold the rows just given away.
+                books[symbol] = BookBuffer(wanted, *job.window, capacity=BOOK_BATCH_ROWS)
+            books[symbol].append(chunk)
+    for symbol, book in books.items():
+        yield job.batch(symbol, book.columns())
+
+
+def _accounts(job: _File, reader: DbnReader) -> Iterator[Batch]:
     """What a file held and what left it, for each contract taken from it."""
     totals = reader.totals
-    for symbol in ids:
+    for symbol in job.ids:
         yield Batch(
             symbol,
             rows_in=totals.records,
             filtered={
                 f"other_schema_{name.replace('-', '_')}": rows for name, rows in totals.other_schema.items()
             },
-            quarantined=tuple(asdict(record) for record in quarantined),
+            quarantined=tuple(asdict(record) for record in job.quarantined),
             notes={
-                entry.name: {
+                job.entry.name: {
                     "records": totals.records,
                     "zstd_frames": totals.frames,
                     "zstd_frames_without_checksum": totals.frames_without_checksum,
-                    "pulled": str(entry.pulled),
+                    "pulled": str(job.entry.pulled),
                 }
             },
         )
