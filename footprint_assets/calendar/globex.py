@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,9 +85,12 @@ class _Calendar:
 
 @lru_cache(maxsize=1)
 def _calendar() -> _Calendar:
-    from footprint_assets.calendar import rules
+    with warnings.catch_warnings():
+        # exchange_calendars 4.13 asks pandas 3 for the naive UTC values of a zoned series; that is what it wants.
+        warnings.filterwarnings("ignore", message="Series.values returning an ndarray that drops timezone")
+        from footprint_assets.calendar import rules
 
-    globex, cash = rules.schedules(_ENGINE_START, CALENDAR_END)
+        globex, cash = rules.schedules(_ENGINE_START, CALENDAR_END)
     cash_hours = {
         day.date(): (open_.value, close.value)
         for day, open_, close in zip(cash.index, cash["open"], cash["close"], strict=True)

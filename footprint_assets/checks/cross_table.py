@@ -69,15 +69,20 @@ def _volumes(bench: Workbench, day: dt.date, symbol: str) -> Iterator[tuple[str,
         (FOOTPRINT_PRICE, "bar_type", "total_volume"),
         (FOOTPRINT_BAR, "bar_type", "volume"),
     )
+    bars = bench.settings.bars
+    bar_types = len((*bars.time_seconds, *bars.range_ticks, *bars.volume_contracts, *bars.tick_trades))
+    wanted = {"interval": len(bars.ohlcv_seconds), "bar_type": bar_types}
     for key, group, volume in grouped:
         frame = _table(bench, key, day).frame(symbol, [group, volume])
-        for name, total in frame.group_by(group, maintain_order=True).agg(pl.col(volume).sum()).iter_rows():
+        totals = frame.group_by(group, maintain_order=True).agg(pl.col(volume).sum())
+        for name, total in totals.iter_rows():
             yield f"{key}[{name}]", int(total)
+        if totals.height < wanted[group]:
+            yield f"{key}[{wanted[group] - totals.height} {group} absent]", 0
     profile = _table(bench, PROFILE_PRICE, day).frame(symbol, ["profile_type", "total_volume"])
     full = pl.col("profile_type") == "FULL"
-    if profile.height:
-        yield f"{PROFILE_PRICE}[FULL]", _sum(profile.filter(full)["total_volume"])
-        yield f"{PROFILE_PRICE}[RTH + ETH]", _sum(profile.filter(~full)["total_volume"])
+    yield f"{PROFILE_PRICE}[FULL]", _sum(profile.filter(full)["total_volume"])
+    yield f"{PROFILE_PRICE}[RTH + ETH]", _sum(profile.filter(~full)["total_volume"])
 
 
 def book_trades_match(bench: Workbench, day: dt.date) -> list[Finding]:

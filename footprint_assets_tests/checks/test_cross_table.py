@@ -121,11 +121,36 @@ def test_one_contract_more_than_was_traded_is_found(
     assert failing(own_market) == {"volume_conserved"}
 
 
-def test_a_bar_that_is_missing_is_found_by_its_volume(own_market: Settings) -> None:
-    tamper(own_market, OHLCV, lambda frame: frame.filter(pl.col("interval") != frame["interval"][-1]).vstack(
-        frame.filter(pl.col("interval") == frame["interval"][-1])[1:]
-    ))
+def test_a_missing_bar_is_found_by_its_volume(own_market: Settings) -> None:
+    traded = rows(Lake(own_market.lake_root), TRADES_CLEAN)["ESM5"]["size"].sum()
+    first = rows(Lake(own_market.lake_root), OHLCV)["ESM5"][0]
+    tamper(own_market, OHLCV, lambda frame: frame[1:])
 
+    differ = findings(own_market, "volume_conserved")["ESM5", ""].facts["differ"]
+
+    assert differ == {f"{OHLCV}[{first['interval'].item()}]": traded - first["volume"].item()}
+
+
+@pytest.mark.parametrize(
+    ("table", "kept", "differ"),
+    [
+        (OHLCV, pl.col("interval") != "1d", {f"{OHLCV}[1 interval absent]": 0}),
+        (FOOTPRINT_BAR, pl.col("bar_type") != "range_10t", {f"{FOOTPRINT_BAR}[1 bar_type absent]": 0}),
+        (OHLCV, pl.lit(value=False), {f"{OHLCV}[8 interval absent]": 0}),
+        (
+            PROFILE_PRICE,
+            pl.lit(value=False),
+            {f"{PROFILE_PRICE}[FULL]": 0, f"{PROFILE_PRICE}[RTH + ETH]": 0},
+        ),
+    ],
+    ids=["an interval", "a bar type", "every bar", "every profile"],
+)
+def test_what_is_absent_altogether_is_found(
+    own_market: Settings, table: str, kept: pl.Expr, differ: dict[str, int]
+) -> None:
+    tamper(own_market, table, lambda frame: frame.filter(kept))
+
+    assert findings(own_market, "volume_conserved")["ESM5", ""].facts["differ"] == differ
     assert failing(own_market) == {"volume_conserved"}
 
 
@@ -282,11 +307,14 @@ def test_a_table_made_of_an_earlier_generation_is_found_with_the_input_that_move
 
     found = findings(own_market, "inputs_current")
 
-    stale = [f"{SESSION_LEVELS}/ESM5/{DAY}"]
-    for table in ("gold.future.footprint_bars", "gold.future.market_by_price_10_first3h"):
-        assert found["ESM5", table].facts == {"table": table, "stale_inputs": stale, "contract": True}
-    # One refresh covers both contracts: each was made from the publication as a whole.
-    assert {symbol for symbol, _ in found} == {"ESM5", "NQM5"}
+    assert {table for _, table in found} == {
+        "gold.future.footprint_bars",
+        "gold.future.market_by_price_10_first3h",
+    }
+    for finding in found.values():
+        assert not finding.passed
+        assert finding.facts["contract"] is True
+        assert f"{SESSION_LEVELS}/ESM5/{DAY}" in finding.facts["stale_inputs"]
     assert failing(own_market) == set()
 
 
@@ -329,10 +357,20 @@ def test_an_absent_source_is_a_warning_that_names_it(tmp_path: Path) -> None:
     build_lake(settings, DAY)
 
     assert findings(settings, "sources_present")["ESM5", ""].facts == {
-        "without_a_source_file": [BOOK, DEFINITION, "bronze.future.statistics"]
+        "without_a_source_file": [BOOK, DEFINITION, "bronze.future.statistics"],
+        "unreadable_files": [],
     }
     assert failing(settings) == {"sources_present"}
     assert [check.severity for check in CHECKS if check.name == "sources_present"] == ["WARN"]
+
+
+def test_an_unreadable_file_is_a_warning_that_names_it(own_market: Settings) -> None:
+    (own_market.dbn_dir / "half.dbn.zst").write_bytes(b"half a header")
+
+    facts = findings(own_market, "sources_present")["ESM5", ""].facts
+
+    assert facts == {"without_a_source_file": [], "unreadable_files": ["half.dbn.zst"]}
+    assert failing(own_market) == {"sources_present"}
 
 
 def test_every_check_says_its_rule_and_reads_the_table_it_is_shown_on() -> None:

@@ -213,18 +213,10 @@ def _arm(
 
 def _examine(lake: Lake, before: dict[str, int], after: dict[str, int], outcome: str) -> dict[str, object]:
     torn = _torn_directories(lake)
-    try:
-        seen = published(lake)
-    except PartitionMissing:
-        seen = {}
-    except PartitionTorn:
-        seen = None  # a reader of all symbols is told to recover; every directory by itself was whole
+    seen = _read(lake)
     recovery = lake.recover()
     torn += _torn_directories(lake)
-    try:
-        recovered = published(lake)
-    except PartitionMissing:
-        recovered = {}
+    recovered = _read(lake)
     left = sorted(path.name for path in lake.layout.staging.glob("*"))
     allowed = [after] if outcome == "published" else [before, after]
     publish(lake, after)
@@ -242,6 +234,16 @@ def _examine(lake: Lake, before: dict[str, int], after: dict[str, int], outcome:
         "rerun": published(lake) == after,
         "scrub": [finding.file for finding in lake.scrub()],
     }
+
+
+def _read(lake: Lake) -> dict[str, int] | None:
+    """What a reader of every symbol sees; ``None`` where he is told to recover."""
+    try:
+        return published(lake)
+    except PartitionMissing:
+        return {}
+    except PartitionTorn:
+        return None
 
 
 def _torn_directories(lake: Lake) -> list[str]:
