@@ -27,6 +27,8 @@ DEFAULT_ROWS = 5
 WIDE_COLUMNS = 12
 """Tables with more columns are shown turned: one line a column."""
 FIXED_UNIT, SHOWN_UNIT = "1e-9 pts", "pts"
+UNITS_IN_VALUE = ("", "none", "1", "date", "ns UTC")
+"""Units a heading need not say: there is none, or every value shows it."""
 PLOT_WIDTH, PLOT_HEIGHT = 100, 16
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -253,7 +255,7 @@ def cells(frame: pl.DataFrame, units: Mapping[str, str]) -> tuple[list[str], lis
 
 def _heading(name: str, unit: str) -> str:
     shown = SHOWN_UNIT if unit == FIXED_UNIT else unit
-    return name if shown in ("", "none", "1") else f"{name} [{shown}]"
+    return name if shown in UNITS_IN_VALUE else f"{name} [{shown}]"
 
 
 def plot(values: pl.Series) -> str:

@@ -170,15 +170,13 @@ class Partition:
         prices: Prices = "fixed",
     ) -> Iterator[pl.DataFrame]:
         """Stream the rows as frames in contract types; see ``batches``."""
-        types = _polars_types(self.schema, prices)
+        stored = self.schema
         for batch in self.batches(columns, rows, part):
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            yield (
-                _typed(frame.lazy(), self.schema, prices).collect()
-                if prices == "points"
-                else frame.cast({name: types[name] for name in frame.columns})
-            )
+            with self._decoding():
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                typed = _typed(frame.lazy(), stored, prices).collect()
+            yield typed
 
     def quarantined(self) -> Iterator[dict[str, Any]]:
         """The rows set aside, as they were written to the quarantine file."""

@@ -1,0 +1,166 @@
+"""The graph in plain text: a change of an asset, an input, a check or a job shows in the diff of this file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pandera.config import config_context
+
+from footprint_assets import calendar as cme
+from footprint_assets import contracts
+from footprint_assets.assets import TABLES
+from footprint_assets.build import build_definitions
+from footprint_assets.contracts import ValidationDisabled
+from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH
+from footprint_assets.partitions import LOOKBACK
+from footprint_assets.resources import Workbench
+from footprint_assets_tests.small_market import settings_of
+
+GRAPH = """
+bronze.future.definition <- bronze.future.front_month
+bronze.future.front_month <-
+bronze.future.market_by_price_10 <- bronze.future.front_month
+bronze.future.statistics <- bronze.future.front_month
+bronze.future.trades <- bronze.future.front_month, bronze.future.market_by_price_10
+gold.future.footprint_bars <- silver.future.footprint_bar, silver.future.session_levels, silver.future.trades_clean
+gold.future.market_by_price_10_first3h <- silver.future.market_by_price_10_clean, silver.future.session_levels
+silver.future.footprint_bar <- silver.future.trades_clean
+silver.future.footprint_price <- silver.future.trades_clean
+silver.future.market_by_price_10_clean <- bronze.future.market_by_price_10
+silver.future.ohlcv <- silver.future.trades_clean
+silver.future.session_levels <- silver.future.trades_clean, silver.future.volume_profile_session
+silver.future.trades_clean <- bronze.future.trades, silver.future.market_by_price_10_clean
+silver.future.volume_profile_price <- silver.future.trades_clean
+silver.future.volume_profile_session <- bronze.future.statistics, silver.future.trades_clean, silver.future.volume_profile_price
+"""
+
+CHECKS = """
+bronze.future.definition: contract, tick_size_agrees
+bronze.future.front_month: contract, roll_never_goes_back
+bronze.future.market_by_price_10: contract
+bronze.future.statistics: contract
+bronze.future.trades: book_trades_match, contract, one_instrument, sources_present
+gold.future.footprint_bars: contract, inputs_current
+gold.future.market_by_price_10_first3h: contract
+silver.future.footprint_bar: bars_invariant, contract
+silver.future.footprint_price: contract
+silver.future.market_by_price_10_clean: contract, ladder_order
+silver.future.ohlcv: contract
+silver.future.session_levels: contract
+silver.future.trades_clean: contract, rows_conserved, sessions_aligned
+silver.future.volume_profile_price: contract, volume_conserved
+silver.future.volume_profile_session: contract
+"""
+
+JOBS = ["lake_audit", "lake_daily", "lake_first_pass", "lake_second_pass"]
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    return build_definitions(settings_of(tmp_path_factory.mktemp("graph")))
+
+
+def dotted(key: dg.AssetKey) -> str:
+    return ".".join(key.path)
+
+
+def test_the_assets_and_what_each_is_made_of(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+
+    lines = [
+        f"{dotted(key)} <- {', '.join(sorted(map(dotted, graph.get(key).parent_keys)))}".rstrip()
+        for key in sorted(graph.get_all_asset_keys())
+    ]
+
+    assert lines == GRAPH.strip().splitlines()
+
+
+def test_the_checks_of_every_asset(definitions: dg.Definitions) -> None:
+    names: dict[str, list[str]] = {}
+    for key in sorted(definitions.resolve_asset_graph().asset_check_keys):
+        names.setdefault(dotted(key.asset_key), []).append(key.name)
+
+    assert [f"{table}: {', '.join(checks)}" for table, checks in names.items()] == CHECKS.strip().splitlines()
+
+
+def test_the_jobs(definitions: dg.Definitions) -> None:
+    jobs = {job.name for job in definitions.get_repository_def().get_all_jobs()}
+
+    assert sorted(name for name in jobs if not name.startswith("__")) == JOBS
+
+
+def test_every_table_has_a_contract_and_every_contract_a_table() -> None:
+    assert sorted(table.key for table in TABLES) == contracts.all_keys()
+
+
+def test_every_table_comes_after_its_inputs() -> None:
+    seen: set[str] = set()
+    for table in TABLES:
+        assert set(table.inputs.values()) <= seen, table.key
+        seen.add(table.key)
+
+
+def test_only_one_asset_looks_back(definitions: dg.Definitions) -> None:
+    looking_back = [
+        (dotted(asset.key), dotted(upstream.asset_key), upstream.partition_mapping)
+        for asset in definitions.assets or ()
+        for spec in asset.specs
+        for upstream in spec.deps
+        if upstream.partition_mapping is not None
+    ]
+
+    assert looking_back == [
+        ("silver.future.session_levels", "silver.future.volume_profile_session", LOOKBACK)
+    ]
+
+
+def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(definitions: dg.Definitions) -> None:
+    june = [day.isoformat() for day in cme.sessions(dt.date(2025, 6, 1), dt.date(2025, 6, 30))]
+    graph = definitions.resolve_asset_graph()
+
+    definitions_used = [graph.get(key).partitions_def for key in graph.get_all_asset_keys()]
+    definitions_used += [graph.get(key).partitions_def for key in graph.asset_check_keys]
+
+    assert len(definitions_used) == 15 + 26
+    assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
+    keys = definitions_used[0].get_partition_keys(current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK))
+    assert [key for key in keys if key.startswith("2025-06")] == june
+
+
+def test_every_asset_says_what_it_is_whose_and_in_which_layer(definitions: dg.Definitions) -> None:
+    for asset in definitions.assets or ():
+        (spec,) = asset.specs
+        assert spec.description, spec.key
+        assert spec.owners == ["team:market-data"]
+        assert spec.group_name == spec.key.path[0]
+        assert "parquet" in spec.kinds
+
+
+def test_no_preview_or_deprecated_api_warns_when_the_graph_is_put_together(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        for category in (dg.PreviewWarning, dg.BetaWarning, DeprecationWarning):
+            warnings.simplefilter("error", category)
+        build_definitions(settings_of(tmp_path)).get_repository_def()
+
+
+def test_steps_run_in_the_process_of_the_run(definitions: dg.Definitions) -> None:
+    assert definitions.executor is dg.in_process_executor
+
+
+def test_resources_can_be_replaced(tmp_path: Path) -> None:
+    other = Workbench(settings_of(tmp_path / "other"))
+
+    resources = build_definitions(settings_of(tmp_path), resource_overrides={WORKBENCH: other}).resources
+
+    assert resources is not None
+    assert resources[WORKBENCH] is other
+    assert set(resources) == {WORKBENCH, IO_MANAGER}
+
+
+def test_a_graph_without_validation_cannot_be_put_together(tmp_path: Path) -> None:
+    with config_context(validation_enabled=False), pytest.raises(ValidationDisabled):
+        build_definitions(settings_of(tmp_path))

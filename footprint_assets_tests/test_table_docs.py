@@ -1,0 +1,69 @@
+"""The generated documentation: complete, and committed as it would be written today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from footprint_assets.assets import TABLES
+from footprint_assets.checks import CHECKS
+from footprint_assets.table_docs import pages, table_page, write_pages
+from footprint_assets.tables import LakeTable
+from footprint_assets_tests.conftest import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of every table line of a page."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("name", sorted(pages()))
+def test_the_committed_page_is_the_generated_one(name: str) -> None:
+    committed = (DOCS / name).read_text(encoding="utf-8") if (DOCS / name).exists() else ""
+    assert committed == pages()[name], f"docs/{name} is out of date: run footprint-assets docs"
+
+
+def test_there_is_no_page_of_a_table_that_is_gone() -> None:
+    assert {f"tables/{path.name}" for path in (DOCS / "tables").iterdir()} <= set(pages())
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.key)
+def test_a_table_page_has_every_column_with_unit_and_meaning(table: LakeTable) -> None:
+    cells = {row[0]: row for row in rows_of(table_page(table)) if len(row) == 6}
+    for field in table.contract.fields:
+        name, _, null, unit, kind, meaning = cells[f"`{field.name}`"]
+        assert (name, unit, kind) == (f"`{field.name}`", field.unit, field.kind)
+        assert (null == "null") == field.nullable
+        assert meaning.startswith(field.doc.replace("|", "/"))
+    assert len(cells) == len(table.contract.fields) + 2  # the heading and its rule
+
+
+def test_a_table_page_links_inputs_and_readers() -> None:
+    text = pages()["tables/silver.future.footprint_bar.md"]
+    assert "| made from | [silver.future.trades_clean](silver.future.trades_clean.md) |" in text
+    (used_by,) = [line for line in text.splitlines() if line.startswith("| used by |")]
+    assert "gold.future.footprint_bars" in used_by
+
+
+def test_every_check_is_documented_with_its_rule() -> None:
+    rows = {row[0]: row for row in rows_of(pages()["checks.md"])}
+    for check in CHECKS:
+        _, severity, rule, reads = rows[f"`{check.name}`"]
+        assert (severity, rule) == (check.severity, check.rule)
+        assert all(key in reads for key in check.reads)
+
+
+def test_writing_removes_the_page_of_a_table_that_is_gone(tmp_path: Path) -> None:
+    stale = tmp_path / "tables" / "silver.future.gone.md"
+    stale.parent.mkdir()
+    stale.write_text("old")
+    kept = tmp_path / "by-hand.md"
+    kept.write_text("kept")
+    written = write_pages(tmp_path)
+    assert not stale.exists()
+    assert kept.read_text() == "kept"
+    assert {str(path.relative_to(tmp_path)) for path in written} == set(pages())
