@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Shell:
 
     def __call__(self, command: str) -> Said:
         """Run ``footprint-assets`` with the arguments of a command line."""
-        self._monkeypatch.setattr(sys, "argv", ["footprint-assets", *shlex.split(command)])
+        self._monkeypatch.setattr(sys, "argv", ["footprint-assets", *map(os.path.expanduser, shlex.split(command))])
         self._capsys.readouterr()
         try:
             main()

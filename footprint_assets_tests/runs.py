@@ -73,15 +73,14 @@ def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, objec
     """Metadata of every materialization of a run, by dataset key."""
     return {
         ".".join(event.asset_key.path): {
-            name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()
+            name: value.value
+            for name, value in event.step_materialization_data.materialization.metadata.items()
         }
         for event in result.get_asset_materialization_events()
     }
 
 
-def contract_checks(
-    instance: dg.DagsterInstance, table: str
-) -> list[tuple[str, str | None]]:
+def contract_checks(instance: dg.DagsterInstance, table: str) -> list[tuple[str, str | None]]:
     """Status and partition of every recorded evaluation of a table's contract, oldest first."""
     records = instance.event_log_storage.get_asset_check_execution_history(
         dg.AssetCheckKey(dg.AssetKey(table.split(".")), CONTRACT_CHECK), limit=100

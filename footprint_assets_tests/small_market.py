@@ -78,7 +78,9 @@ def records_of(contract: Contract, day: dt.date) -> dict[str, Records]:
     at[5], side[5], size[5], bid[5] = at[4], side[4], size[4], bid[4]  # two fills of one order at one price
     tick = bid + (side == b"B")
 
-    book = records("mbp-10", 3 * count, instrument=contract.instrument_id)  # trade, what it took, what came back
+    book = records(
+        "mbp-10", 3 * count, instrument=contract.instrument_id
+    )  # trade, what it took, what came back
     book["ts_event"] = np.repeat(at, 3)
     book["ts_event"][2::3] += 1000
     book["ts_event"][14] = at[4]

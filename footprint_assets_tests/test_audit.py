@@ -40,7 +40,9 @@ def test_a_range_includes_both_its_ends(
     assert sorted({row.trade_date for row in audit(Workbench(built_market), start, end)}) == dates
 
 
-def test_a_table_that_is_not_published_fails_the_checks_that_read_it_and_no_other(own_market: Settings) -> None:
+def test_a_table_that_is_not_published_fails_the_checks_that_read_it_and_no_other(
+    own_market: Settings,
+) -> None:
     shutil.rmtree(own_market.lake_root / "silver" / "product_type=future" / "symbol=ESM5" / "table=ohlcv")
     shutil.rmtree(own_market.lake_root / "silver" / "product_type=future" / "symbol=NQM5" / "table=ohlcv")
 

@@ -50,7 +50,9 @@ def version_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     (folder / "__init__.py").touch()
     import footprint_assets.kernels
 
-    monkeypatch.setattr(footprint_assets.kernels, "__path__", [*footprint_assets.kernels.__path__, str(tmp_path)])
+    monkeypatch.setattr(
+        footprint_assets.kernels, "__path__", [*footprint_assets.kernels.__path__, str(tmp_path)]
+    )
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def forget() -> None:
@@ -94,7 +96,15 @@ def test_the_same_code_has_the_same_version(version_of: Callable[..., str]) -> N
         ("kernel", '"""Multiply."""', '"""Multiply three numbers."""'),
         ("deeper", "STEP = 2", "# a step\n\nSTEP = 2"),
     ],
-    ids=["docstring", "comment", "layout", "unused helper", "kernel comment", "kernel docstring", "deeper comment"],
+    ids=[
+        "docstring",
+        "comment",
+        "layout",
+        "unused helper",
+        "kernel comment",
+        "kernel docstring",
+        "deeper comment",
+    ],
 )
 def test_words_layout_and_code_nothing_uses_do_not_change_it(
     version_of: Callable[..., str], part: str, old: str, new: str
@@ -125,7 +135,9 @@ def test_code_and_constants_the_asset_reaches_change_it(
     assert version_of(**{part: sources[part].replace(old, new)}) != version_of()
 
 
-def test_a_constant_beside_the_asset_changes_it_where_the_asset_uses_it(version_of: Callable[..., str]) -> None:
+def test_a_constant_beside_the_asset_changes_it_where_the_asset_uses_it(
+    version_of: Callable[..., str],
+) -> None:
     using = ASSET.replace("return x + 1", "return x + SCALE")
 
     assert version_of(asset=using.replace("SCALE = 10", "SCALE = 11")) != version_of(asset=using)
@@ -142,7 +154,9 @@ def test_a_constant_made_of_another_or_imported_alone_changes_it(version_of: Cal
 
 def modules_behind(table: str) -> set[str]:
     (function,) = [t.code for t in TABLES if t.key == table]
-    return {name.removeprefix("footprint_assets.") for name in versions._closure(versions._reached(function)[1])}
+    return {
+        name.removeprefix("footprint_assets.") for name in versions._closure(versions._reached(function)[1])
+    }
 
 
 def test_every_table_reaches_the_kernels_its_numbers_come_from() -> None:

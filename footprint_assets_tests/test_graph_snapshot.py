@@ -118,7 +118,9 @@ def test_only_one_asset_looks_back(definitions: dg.Definitions) -> None:
     ]
 
 
-def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(definitions: dg.Definitions) -> None:
+def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
+    definitions: dg.Definitions,
+) -> None:
     june = [day.isoformat() for day in cme.sessions(dt.date(2025, 6, 1), dt.date(2025, 6, 30))]
     graph = definitions.resolve_asset_graph()
 
@@ -127,7 +129,9 @@ def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(de
 
     assert len(definitions_used) == 15 + 26
     assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
-    keys = definitions_used[0].get_partition_keys(current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK))
+    keys = definitions_used[0].get_partition_keys(
+        current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK)
+    )
     assert [key for key in keys if key.startswith("2025-06")] == june
 
 

@@ -34,7 +34,11 @@ def reader(
     study.__annotations__ = {"trades": annotation}
     return dg.asset(
         partitions_def=LAKE_PARTITIONS,
-        ins={"trades": dg.AssetIn(key=TRADES_CLEAN.split("."), input_manager_key=IO_MANAGER, partition_mapping=mapping)},
+        ins={
+            "trades": dg.AssetIn(
+                key=TRADES_CLEAN.split("."), input_manager_key=IO_MANAGER, partition_mapping=mapping
+            )
+        },
     )(study)
 
 
@@ -147,7 +151,12 @@ def test_a_run_again_takes_out_the_contract_that_is_no_longer_there(own_market: 
 
 
 def test_an_asset_that_is_no_lake_table_cannot_write_to_the_lake(own_market: Settings) -> None:
-    @dg.asset(name="ohlcv", key_prefix=["silver", "future"], partitions_def=LAKE_PARTITIONS, io_manager_key=IO_MANAGER)
+    @dg.asset(
+        name="ohlcv",
+        key_prefix=["silver", "future"],
+        partitions_def=LAKE_PARTITIONS,
+        io_manager_key=IO_MANAGER,
+    )
     def loose() -> pl.DataFrame:
         return pl.DataFrame({"price": [1.0]})
 

@@ -48,7 +48,9 @@ def test_rows_that_keep_the_contract_are_published_and_the_check_of_the_partitio
 ) -> None:
     lake = Lake(own_market.lake_root)
 
-    result = run(own_market, [table_of(Batch("ES", good.with_columns(volume=pl.lit(7, pl.Int64))))], instance=instance)
+    result = run(
+        own_market, [table_of(Batch("ES", good.with_columns(volume=pl.lit(7, pl.Int64))))], instance=instance
+    )
 
     assert result.success
     assert rows(lake, FRONT_MONTH)["ES"]["volume"].to_list() == [7, 7]
@@ -179,7 +181,9 @@ def test_rows_that_are_not_accounted_for_are_refused_in_the_lakes_words_and_not_
 ) -> None:
     before = files_of(Lake(own_market.lake_root))
 
-    result = run(own_market, [table_of(Batch("ES", good, rows_in=10, filtered={"a_rule": 7}))], instance=instance)
+    result = run(
+        own_market, [table_of(Batch("ES", good, rows_in=10, filtered={"a_rule": 7}))], instance=instance
+    )
 
     assert not result.success
     assert not was_retried(result)

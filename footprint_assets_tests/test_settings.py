@@ -36,7 +36,7 @@ def test_every_setting_is_documented() -> None:
     assert all(meaning and "None" not in meaning for _, _, meaning in DOCUMENTED)
 
 
-@pytest.mark.parametrize(("name", "default", "meaning"), DOCUMENTED)
+@pytest.mark.parametrize(("name", "default", "meaning"), DOCUMENTED, ids=[name for name, *_ in DOCUMENTED])
 def test_the_documented_default_set_in_the_environment_changes_nothing(
     name: str, default: str, meaning: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,9 +60,7 @@ def test_a_table_without_a_source_is_empty_and_current(tmp_path: Path) -> None:
 
 
 def test_a_changed_setting_makes_its_tables_stale(own_market: Settings) -> None:
-    settings = settings_of(
-        own_market.lake_root.parent, levels=LevelSettings(opening_range_minutes=5)
-    )
+    settings = settings_of(own_market.lake_root.parent, levels=LevelSettings(opening_range_minutes=5))
 
     found = status(Workbench(settings), DAY, DAY)[DAY]
 

@@ -65,9 +65,7 @@ FLAT_BARS = "gold.future.footprint_bars"
 def run_again(settings: Settings, *dates: dt.date) -> dict[dt.date, set[str]]:
     """The tables published by another run, by trade date."""
     outcome = build_lake(settings, *dates)
-    return {
-        day: {key for key in KEYS if outcome[f"{key} {day}"] == "published"} for day in dates
-    }
+    return {day: {key for key in KEYS if outcome[f"{key} {day}"] == "published"} for day in dates}
 
 
 def changed(settings: Settings, **groups: object) -> Settings:
@@ -234,11 +232,13 @@ def test_order_and_keys_are_judged_over_batch_borders(own_market: Settings) -> N
         yield Batch("ES", frame)
         yield Batch("ES", frame)
 
-    with pytest.raises(ContractViolation, match="sorted|unique"):
+    with pytest.raises(ContractViolation, match=r"sorted|unique"):
         twice.stage(scope, {}, "run")
 
 
-@pytest.mark.parametrize(("rows_in", "allowed", "refused"), [(100, 0.01, False), (100, 0.009, True), (0, 1, False)])
+@pytest.mark.parametrize(
+    ("rows_in", "allowed", "refused"), [(100, 0.01, False), (100, 0.009, True), (0, 1, False)]
+)
 def test_more_rows_set_aside_than_the_settings_allow_fail_the_table(
     own_market: Settings, rows_in: int, allowed: float, refused: bool
 ) -> None:

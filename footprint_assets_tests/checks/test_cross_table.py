@@ -227,7 +227,9 @@ def test_a_broken_ladder_is_found_and_the_record_named(own_market: Settings, alt
 
 
 def test_a_thin_book_with_nothing_behind_its_first_levels_is_in_order(own_market: Settings) -> None:
-    absent = [pl.lit(None).alias(f"{side}_px_{level:02d}") for side in ("bid", "ask") for level in range(3, 10)]
+    absent = [
+        pl.lit(None).alias(f"{side}_px_{level:02d}") for side in ("bid", "ask") for level in range(3, 10)
+    ]
     empty = [
         pl.lit(0).alias(f"{side}_{what}_{level:02d}")
         for side in ("bid", "ask") for what in ("sz", "ct") for level in range(3, 10)
@@ -241,7 +243,11 @@ def test_a_thin_book_with_nothing_behind_its_first_levels_is_in_order(own_market
     ("column", "value", "facts"),
     [
         ("session_date", NEXT, {"outside_window": 1, "outside_trading_hours": 0}),
-        ("ts_event", pl.col("ts_event") - pl.duration(days=2), {"outside_window": 1, "outside_trading_hours": 0}),
+        (
+            "ts_event",
+            pl.col("ts_event") - pl.duration(days=2),
+            {"outside_window": 1, "outside_trading_hours": 0},
+        ),
         ("session", "CLOSED", {"outside_window": 0, "outside_trading_hours": 1}),
     ],
 )
@@ -302,7 +308,9 @@ def test_a_cumulative_delta_that_does_not_add_up_is_found(own_market: Settings) 
     assert failing(own_market) == {"bars_invariant"}
 
 
-def test_a_table_made_of_an_earlier_generation_is_found_with_the_input_that_moved(own_market: Settings) -> None:
+def test_a_table_made_of_an_earlier_generation_is_found_with_the_input_that_moved(
+    own_market: Settings,
+) -> None:
     tamper(own_market, SESSION_LEVELS, on_first_row("level_price", pl.col("level_price") + 0.25))
 
     found = findings(own_market, "inputs_current")

@@ -250,24 +250,23 @@ def test_every_bit_flip_is_named_by_the_hash_check_and_by_the_scrub(lake: Lake) 
         assert (finding.expected, finding.actual) == (recorded, caught.value.where["actual"])
 
 
-def test_a_flipped_bit_that_escapes_the_size_check_never_gives_wrong_streamed_rows(lake: Lake) -> None:
-    """Page checksums: a stream either gives the rows that were written or a typed error, hash check or not."""
+def test_a_flipped_bit_in_a_page_never_gives_wrong_streamed_rows_even_without_a_hash(lake: Lake) -> None:
+    """Page checksums: a stream gives the rows that were written or a typed error; only the footer needs the hash."""
     publish(lake, {"ESU5": 1}, count=500)
     path, right = part(lake), expected(500)
     data = path.read_bytes()
+    pages = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     chance, refused = random.Random(2), 0
-    for _ in range(150):
+    for position in range(4, pages):
         flipped = bytearray(data)
-        flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        flipped[position] ^= 1 << chance.randrange(8)
         path.write_bytes(flipped)
         try:
             with lake.read(TABLE, DAY, "ESU5", verify="size") as partition:
-                frame = pl.concat(partition.frames())
+                assert pl.concat(partition.frames()).equals(right)
         except PartitionUnreadable:
             refused += 1
-            continue
-        assert frame.select(pl.all().to_physical()).equals(right.select(pl.all().to_physical()))
-    assert refused > 50
+    assert refused > pages / 2
 
 
 def test_no_decoder_exception_leaves_the_reader_untyped(lake: Lake) -> None:

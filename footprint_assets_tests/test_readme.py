@@ -1,0 +1,215 @@
+"""The README and the documentation do what they say: their commands and snippets run, their links and names exist."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from footprint_assets import calendar as cme
+from footprint_assets import contracts
+from footprint_assets.cli import app
+from footprint_assets.lake import Lake
+from footprint_assets.sample import write_sample
+from footprint_assets.settings import Settings
+from footprint_assets.table_docs import settings_page
+from footprint_assets_tests.command_line import Shell
+from footprint_assets_tests.conftest import REPOSITORY
+from footprint_assets_tests.small_market import DAY, build_lake, settings_of, write_drop
+
+README = REPOSITORY / "README.md"
+COMMAND_LINE = REPOSITORY / "docs" / "command-line.md"
+PAGES = [README, REPOSITORY / "data" / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+ELSEWHERE = {
+    "make demo": ".ci/run",
+    "make test": ".ci/run",
+    "make ui": "footprint_assets_tests/test_ui.py",
+    "footprint-assets ui": "footprint_assets_tests/test_ui.py",
+    "footprint-assets demo": "footprint_assets_tests/test_cli.py",
+}
+"""Commands that are not run here, and what runs them."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Args:
+        language: What the fence says.
+        text: What stands inside.
+    """
+
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [Block(language, text) for language, text in fences]
+
+
+def commands(block: Block) -> Iterator[str]:
+    """The commands of a shell block that are run here."""
+    for line in block.text.splitlines():
+        command = line.partition("#")[0].strip()
+        if command and not command.startswith(tuple(ELSEWHERE)):
+            yield command
+
+
+def run_command(command: str, shell: Shell) -> None:
+    """Run one command of a page; it must succeed without a word on standard error."""
+    program, _, arguments = command.partition(" ")
+    assert program == "footprint-assets", f"{command!r}: say in ELSEWHERE what runs it"
+    said = shell(arguments)
+    assert (said.code, said.err) == (0, ""), command
+    assert said.out
+
+
+def run_snippet(text: str, names: dict[str, Any]) -> None:
+    """Run a snippet statement by statement; one may raise what its own comment says, and nothing else."""
+    for statement in ast.parse(text).body:
+        source = ast.get_source_segment(text, statement, padded=True) or ""
+        comments = "\n".join(text.splitlines()[statement.lineno - 1 : statement.end_lineno])
+        try:
+            exec(source, names)
+        except Exception as error:  # any kind: the comment decides
+            assert type(error).__name__ in comments.partition("#")[2], f"{source}: {error!r}"
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """An empty working directory, and a home of its own with a delivery in it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return Shell(folder, monkeypatch, capsys)
+
+
+@pytest.mark.slow
+def test_the_commands_and_snippets_of_the_readme_run_in_its_order(shell: Shell, tmp_path: Path) -> None:
+    write_sample(tmp_path / "home" / "databento", dt.date(2024, 6, 18), dt.date(2024, 6, 20), 1000)
+    names: dict[str, Any] = {}
+    for block in blocks(README):
+        if block.language == "bash":
+            for command in commands(block):
+                run_command(command, shell)
+        elif block.language == "python":
+            run_snippet(block.text, names)
+
+    lake = Lake(shell.folder / "data" / "lake")
+    dates = [dt.date(2024, 6, 18), dt.date(2024, 6, 19), dt.date(2024, 6, 20)]
+    assert lake.dates("gold.future.footprint_bars") == dates
+    # The five ways to read the lake agree with the manifests and with each other.
+    trades = {
+        (symbol, day): manifest.rows
+        for day in dates
+        for symbol, manifest in lake.manifests("silver.future.trades_clean", day).items()
+    }
+    assert len(names["trades"]) == trades["ESU4", dates[0]]
+    assert {(row["symbol"], row["dt"]) for row in names["volume"].iter_rows(named=True)} == set(trades)
+    bars = names["bars"]
+    assert set(bars["symbol"].unique()) == {symbol for symbol, _ in trades}
+    assert bars["volume"].sum() == names["volume"]["volume"].sum()
+    assert names["quotes"]["bid_px_00"].drop_nulls().is_between(1_000, 10_000).all()
+    assert names["units"]["close"] == "pts"
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_command_line_page_run_in_its_order(shell: Shell) -> None:
+    for block in blocks(COMMAND_LINE):
+        for command in commands(block):
+            run_command(command, shell)
+    assert (shell.folder / "chart.html").is_file()
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The names the snippets of the documentation take for granted."""
+    settings = settings_of(tmp_path_factory.mktemp("docs"))
+    write_drop(settings.dbn_dir, [DAY])
+    build_lake(settings, DAY)
+    lake = Lake(settings.lake_root)
+
+    def rows(table: str) -> Any:
+        with lake.read(f"silver.future.{table}", DAY, "ESM5") as partition:
+            return partition.frame()
+
+    return {
+        "Path": Path,
+        "date": dt.date,
+        "settings": Settings(),
+        "session": cme.session(DAY),
+        "batches": [rows("trades_clean")],
+        "trades": rows("trades_clean"),
+        "price": rows("footprint_price"),
+        "bar": rows("footprint_bar"),
+        "levels": rows("session_levels"),
+    }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page != README and any(b.language == "python" for b in blocks(page))],
+    ids=lambda page: page.name,
+)
+def test_the_snippets_of_a_page_run(
+    page: Path, known: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page):
+        if block.language == "python":
+            run_snippet(block.text, dict(known))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_shell_command_is_run_here_or_by_what_is_named() -> None:
+    for page in PAGES:
+        for block in blocks(page):
+            assert block.language in ("", "bash", "python"), f"{page}: {block.language}"
+            if block.language == "bash" and page not in (README, COMMAND_LINE):
+                assert not list(commands(block)), f"{page}: nothing runs its commands"
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for command, runner in ELSEWHERE.items():
+        program, name = command.split()
+        if program == "make":
+            assert re.search(rf"^{name}:", makefile, re.MULTILINE), command
+        searched = command if runner == ".ci/run" else f'"{name}'
+        assert searched in (REPOSITORY / runner).read_text(encoding="utf-8"), command
+
+
+def test_the_readme_lists_every_table() -> None:
+    text = README.read_text(encoding="utf-8")
+    listed = re.findall(r"`((?:bronze|silver|gold)\.\w+\.\w+)`", text)
+    assert sorted(listed) == contracts.all_keys()
+
+
+def test_the_command_line_page_has_every_command() -> None:
+    headings = re.findall(r"^## (\w+)$", COMMAND_LINE.read_text(encoding="utf-8"), re.MULTILINE)
+    registered = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert sorted(headings) == sorted(registered)
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index, page.name
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    exist = set(re.findall(r"`(FOOTPRINT_\w+)`", settings_page()))
+    for page in PAGES:
+        named = set(re.findall(r"FOOTPRINT_[A-Z_]+", page.read_text(encoding="utf-8")))
+        assert named <= exist, page
