@@ -44,10 +44,10 @@ def code_version(function: Callable[..., object]) -> str:
 
 
 def _reached(function: Callable[..., object]) -> tuple[set[FunctionType], set[str]]:
-    """The functions of the same module a function reaches, itself included, and the compute modules they name."""
+    """The functions and methods of the same module a function reaches, and the compute modules they name."""
     helpers: set[FunctionType] = set()
     modules: set[str] = set()
-    todo = [function]
+    todo: list[Callable[..., object]] = [function]
     while todo:
         current = todo.pop()
         if not isinstance(current, FunctionType) or current in helpers:
@@ -58,6 +58,14 @@ def _reached(function: Callable[..., object]) -> tuple[set[FunctionType], set[st
             home = _home(value)
             if home == function.__module__ and isinstance(value, FunctionType):
                 todo.append(value)
+            elif home == function.__module__ and isinstance(value, type):
+                methods = (method for method in vars(value).values() if isinstance(method, FunctionType))
+                # A dataclass makes methods of its own, which have no source.
+                todo += [
+                    method
+                    for method in methods
+                    if method.__code__.co_filename == function.__code__.co_filename
+                ]
             elif home and home.startswith(COMPUTE_ROOMS):
                 modules.add(home)
     return helpers, modules

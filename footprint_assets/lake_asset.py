@@ -1,6 +1,6 @@
 """The lake-asset decorator: a table's function becomes a Dagster asset that publishes only what passed its contract.
 
-This is the only home of preview Dagster APIs (check specs with partitions).
+Preview Dagster APIs (check specs with partitions) have two homes: here and in `asset_checks`.
 
 | what happened                    | what is published        | check ``contract`` | the run             |
 |----------------------------------|--------------------------|--------------------|---------------------|
@@ -8,6 +8,7 @@ This is the only home of preview Dagster APIs (check specs with partitions).
 | inputs, code, contract unchanged | nothing: it is current   | passed             | goes on             |
 | a batch broke the contract       | nothing: the last stays  | failed             | fails, not retried  |
 | a source or an input was refused | nothing: the last stays  | none               | fails, not retried  |
+| rows are not accounted for       | nothing: the last stays  | none               | fails, not retried  |
 """
 
 import datetime as dt

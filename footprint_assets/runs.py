@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.resources
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -27,6 +26,9 @@ from footprint_assets.jobs import LAKE_DAILY, LAKE_FIRST_PASS, LAKE_SECOND_PASS
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.tables import Scope
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The event log keeps everything; the terminal shows the outcome."""
 
 Outcome = Literal["published", "unchanged", "failed"]
 
@@ -118,10 +120,12 @@ def _run(settings: Settings, instance: dg.DagsterInstance, day: dt.date, job: st
     bench = Workbench(settings)
     if is_current(bench, day):
         return DateOutcome(day, "unchanged", time.perf_counter() - started)
-    logging.getLogger("dagster").setLevel(logging.ERROR)
-    definitions = build_definitions(settings)
-    result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=day.isoformat(), instance=instance, raise_on_error=False
+    result = (
+        build_definitions(settings)
+        .resolve_job_def(job)
+        .execute_in_process(
+            partition_key=day.isoformat(), instance=instance, raise_on_error=False, run_config=QUIET
+        )
     )
     reasons = tuple(_reasons(result))
     outcome: Outcome = "published" if result.success and not reasons else "failed"
@@ -136,7 +140,7 @@ def _reasons(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             data = failure.user_failure_data
             error = failure.error
             text = (data.description if data else None) or (error.message.strip() if error else "failed")
-            yield f"{event.step_key}: {text}"
+            yield f"{(event.step_key or '').replace('__', '.')}: {text}"
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
-            yield f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}: {evaluation.description or ''}"
+            yield f"{'.'.join(evaluation.asset_key.path)}:{evaluation.check_name}: {evaluation.description or ''}"

@@ -57,7 +57,6 @@ class BarSettings(_Group):
     )
     volume_contracts: tuple[int, ...] = Field((1000,), description="Footprint volume bars, contracts.")
     tick_trades: tuple[int, ...] = Field((2000,), description="Footprint tick bars, trades.")
-    atr_length: int = Field(14, gt=0, description="Wilder average true range, bars.")
 
 
 class FootprintSettings(_Group):
@@ -77,8 +76,23 @@ class FootprintSettings(_Group):
     )
     stacked_rows: int = Field(3, gt=1, description="Consecutive imbalances that make a stack.")
     value_area_pct: int = Field(70, gt=0, le=100, description="Share of volume inside the value area, %.")
-    value_area_rows: Literal[1, 2] = Field(
-        2, description="Rows compared at each step of the value-area expansion."
+    value_area_rows: int = Field(
+        2, ge=1, le=2, description="Rows compared at each step of the value-area expansion."
+    )
+    exhaustion_ratio: float = Field(
+        2.0, gt=1, description="Factor by which the attacking side shrinks into an exhausted extreme."
+    )
+    absorption_quantile_pct: int = Field(
+        90, ge=0, le=100, description="Quantile of the row volumes an absorbing row reaches, %."
+    )
+    absorption_mean_multiple: float = Field(
+        2.0, gt=0, description="Multiple of the mean row volume an absorbing row reaches."
+    )
+    absorption_rejection_ticks: int = Field(
+        2, ge=0, description="Distance of the close from an absorbing row, ticks."
+    )
+    cluster_mean_multiple: float = Field(
+        2.0, gt=0, description="Multiple of the mean row volume that makes a cluster."
     )
 
 

@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
@@ -231,13 +231,16 @@ class LakeTable:
         }
 
     def lineage(self, scope: Scope, inputs: Mapping[str, TableInput], run_id: str = "") -> Lineage:
-        """What the partition would be made of today."""
+        """What the partition would be made of today: inputs, files, code, settings and the session's hours."""
         groups = [group.model_dump(mode="json") for group in self.config(scope.settings)]
+        known = {"settings": groups, "session": asdict(scope.session)}
         return Lineage(
             inputs=tuple(ref for table in inputs.values() for ref in table.refs()),
             sources=self.sources(scope),
             code_version=code_version(self.code),
-            config_hash=hashlib.sha256(json.dumps(groups, sort_keys=True).encode()).hexdigest()[:16],
+            config_hash=hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[
+                :16
+            ],
             run_id=run_id,
         )
 

@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from footprint_assets.cli import main
+from footprint_assets.cli import app, main
+
+GROUP = get_command(app)
+assert isinstance(GROUP, TyperGroup)
+COMMANDS = sorted(GROUP.commands)
+"""Names of every command."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,9 @@ class Shell:
 
     def __call__(self, command: str) -> Said:
         """Run ``footprint-assets`` with the arguments of a command line."""
-        self._monkeypatch.setattr(sys, "argv", ["footprint-assets", *map(os.path.expanduser, shlex.split(command))])
+        self._monkeypatch.setattr(
+            sys, "argv", ["footprint-assets", *map(os.path.expanduser, shlex.split(command))]
+        )
         self._capsys.readouterr()
         try:
             main()

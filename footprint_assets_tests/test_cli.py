@@ -12,13 +12,22 @@ import pytest
 from rich.console import Console
 
 from footprint_assets import console, contracts, sample
-from footprint_assets.cli import app
 from footprint_assets.lake import Lake
-from footprint_assets_tests.command_line import Shell
+from footprint_assets_tests.command_line import COMMANDS, Shell
 from footprint_assets_tests.small_market import DAY, KEYS, NEXT, build_lake, settings_of, write_drop
 
-COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands)
-HEAVY = {"dagster", "databento", "databento_dbn", "numba", "numpy", "pandas", "plotly", "polars", "pyarrow", "pydantic"}
+HEAVY = {
+    "dagster",
+    "databento",
+    "databento_dbn",
+    "numba",
+    "numpy",
+    "pandas",
+    "plotly",
+    "polars",
+    "pyarrow",
+    "pydantic",
+}
 BOX = "┃│"
 
 
@@ -230,9 +239,7 @@ def test_audit_counts_its_findings_and_fails_where_nothing_is_published(beside: 
     assert "Nothing is published" in said.err
 
 
-def test_an_audit_error_is_exit_code_1_with_its_facts(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_audit_error_is_exit_code_1_with_its_facts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(shell.folder / "data")
     write_drop(settings.dbn_dir, [DAY])
     build_lake(settings, DAY)

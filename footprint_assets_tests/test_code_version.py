@@ -31,10 +31,17 @@ SCALE = 10
 
 def asset(x):
     """One row a kernel."""
-    return helper(kernel(x))
+    return Shift(1).of(helper(kernel(x)))
 
 def helper(x):
     return x + 1
+
+class Shift:
+    def __init__(self, by):
+        self.by = by
+
+    def of(self, x):
+        return x << self.by
 
 def stranger(x):
     return x - 1
@@ -90,7 +97,7 @@ def test_the_same_code_has_the_same_version(version_of: Callable[..., str]) -> N
     [
         ("asset", '"""One row a kernel."""', '"""Another text."""'),
         ("asset", "    return x + 1", "    # why not\n    return x + 1"),
-        ("asset", "return helper(kernel(x))", "return helper(\n        kernel(x)\n    )"),
+        ("asset", "helper(kernel(x))", "helper(\n        kernel(x)\n    )"),
         ("asset", "return x - 1", "return x - 2"),
         ("kernel", "  # the limit", "  # another comment"),
         ("kernel", '"""Multiply."""', '"""Multiply three numbers."""'),
@@ -118,13 +125,14 @@ def test_words_layout_and_code_nothing_uses_do_not_change_it(
 @pytest.mark.parametrize(
     ("part", "old", "new"),
     [
-        ("asset", "return helper(kernel(x))", "return kernel(helper(x))"),
+        ("asset", "helper(kernel(x))", "kernel(helper(x))"),
+        ("asset", "return x << self.by", "return x >> self.by"),
         ("asset", "return x + 1", "return x + 2"),
         ("kernel", "LIMIT = 3", "LIMIT = 4"),
         ("kernel", "x * LIMIT * STEP", "x * LIMIT + STEP"),
         ("deeper", "STEP = 2", "STEP = 3"),
     ],
-    ids=["own code", "helper", "kernel constant", "kernel code", "constant two imports away"],
+    ids=["own code", "method", "helper", "kernel constant", "kernel code", "constant two imports away"],
 )
 def test_code_and_constants_the_asset_reaches_change_it(
     version_of: Callable[..., str], part: str, old: str, new: str

@@ -128,7 +128,7 @@ def test_what_does_not_exist_is_said_with_what_does(settings: Settings, tmp_path
         show.open_source(settings, TRADES, DAY, "CLZ5")
     with pytest.raises(show.NothingToShow, match="not published"):
         show.open_source(settings_of(tmp_path), TRADES, None, None)
-    with pytest.raises(show.NothingToShow, match="absent.parquet"):
+    with pytest.raises(show.NothingToShow, match=r"absent\.parquet"):
         show.open_source(settings, str(tmp_path / "absent.parquet"), None, None)
     (tmp_path / "text.parquet").write_text("no Parquet file")
     with pytest.raises(show.NothingToShow, match="cannot be read"):
@@ -146,7 +146,11 @@ def test_a_plotted_column_is_the_one_named_with_the_rows_named(settings: Setting
 
 
 def test_a_column_that_cannot_be_plotted_is_refused(settings: Settings) -> None:
-    for column, match in (("symbol", "no numbers"), ("prise", "did you mean price"), ("ts_event", "no numbers")):
+    for column, match in (
+        ("symbol", "no numbers"),
+        ("prise", "did you mean price"),
+        ("ts_event", "no numbers"),
+    ):
         with pytest.raises(show.NothingToShow, match=match):
             show.column_of(show.open_source(settings, TRADES, DAY, "ESM5"), column, {})
     with pytest.raises(show.NothingToShow, match="'bartype'"):
@@ -159,9 +163,7 @@ def test_a_plot_rises_where_the_values_rise() -> None:
     assert lines[-1] == "4.5  (1000 values)"
     drawn = lines[1:-1]
     assert len(drawn) == show.PLOT_HEIGHT
-    heights = [
-        sum(show.BLOCKS.index(line[column]) for line in drawn) for column in range(show.PLOT_WIDTH)
-    ]
+    heights = [sum(show.BLOCKS.index(line[column]) for line in drawn) for column in range(show.PLOT_WIDTH)]
     assert heights == sorted(heights)
     assert heights[0] == 0
     assert heights[-1] == show.PLOT_HEIGHT * (len(show.BLOCKS) - 1)

@@ -245,7 +245,7 @@ def sources_present(bench: Workbench, day: dt.date) -> list[Finding]:
         absent = [
             key
             for key in (BOOK, TRADES, DEFINITION, "bronze.future.statistics")
-            if not bench.lake.manifests(key, day)[symbol].lineage.sources
+            if (m := bench.lake.manifests(key, day).get(symbol)) is None or not m.lineage.sources
         ]
         findings.append(
             Finding(

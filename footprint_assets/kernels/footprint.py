@@ -97,7 +97,7 @@ BAR = np.dtype(
 
 
 class Rules(NamedTuple):
-    """Definitions a footprint is read with; the field documents them in FootprintSettings and ExtremeRules."""
+    """Definitions a footprint is read with; the field documents them in FootprintSettings."""
 
     ticks_per_row: int
     imbalance_ratio: float

@@ -214,17 +214,24 @@ class _HashingSink:
         """Take bytes; they reach the disk in blocks."""
         size = len(data)
         self.bytes += size
-        self._buffer += data
-        if len(self._buffer) >= _BUFFER_BYTES:
+        if len(self._buffer) + size > _BUFFER_BYTES:
             self.flush()
+        if size > _BUFFER_BYTES:
+            self._put(data)
+        else:
+            self._buffer += data
         return size
 
     def flush(self) -> None:
         """Hash and write what is buffered."""
-        if self._buffer and not self._abandoned:
-            self._hash.update(self._buffer)
-            fsops.write(self._fd, self._buffer)
-        self._buffer = bytearray()
+        if self._buffer:
+            self._put(self._buffer)
+            self._buffer = bytearray()
+
+    def _put(self, data: bytes | bytearray) -> None:
+        if not self._abandoned:
+            self._hash.update(data)
+            fsops.write(self._fd, data)
 
     def tell(self) -> int:
         """Bytes written so far."""

@@ -60,28 +60,6 @@ class SessionTimes(Protocol):
 
 
 @dataclass(frozen=True)
-class ExtremeRules:
-    """Heuristics for what happened at the extremes of a bar; see docs/footprint.md.
-
-    Args:
-        exhaustion_ratio: Factor by which the attacking side shrinks into the extreme.
-        absorption_quantile_pct: Quantile of the row volumes an absorbing row reaches, %.
-        absorption_mean_multiple: Multiple of the mean row volume an absorbing row reaches.
-        absorption_rejection_ticks: Distance of the close from an absorbing row, ticks.
-        cluster_mean_multiple: Multiple of the mean row volume that makes a cluster.
-    """
-
-    exhaustion_ratio: float = 2.0
-    absorption_quantile_pct: int = 90
-    absorption_mean_multiple: float = 2.0
-    absorption_rejection_ticks: int = 2
-    cluster_mean_multiple: float = 2.0
-
-
-DEFAULT_EXTREMES = ExtremeRules()
-
-
-@dataclass(frozen=True)
 class _Ticks:
     """Conversion between prices in points, ticks and rows."""
 
@@ -105,7 +83,6 @@ def footprint(
     bars: BarSettings,
     footprint: FootprintSettings,
     tick_size_points: float,
-    extremes: ExtremeRules = DEFAULT_EXTREMES,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Footprints of one contract on one trade date, for every configured bar type.
 
@@ -115,7 +92,6 @@ def footprint(
         bars: Which bars to build.
         footprint: Row height, imbalance and value area definitions.
         tick_size_points: Minimum price increment, points.
-        extremes: Definitions of exhaustion, absorption and clusters.
 
     Returns:
         ``(price_rows, bars)``: rows of ``silver.future.footprint_price`` and ``silver.future.footprint_bar``, in the
@@ -130,7 +106,7 @@ def footprint(
     if trades.is_empty():
         return price_schema.to_frame(), bar_schema.to_frame()
     columns = _trade_arrays(trades, footprint.ticks_per_row)
-    rules = _rules(footprint, extremes)
+    rules = _rules(footprint)
     ticks = _Ticks(tick_size_points, footprint.ticks_per_row)
     known = _bar_types(bar_schema)
     price_frames, bar_frames = [], []
@@ -174,7 +150,7 @@ def _trade_arrays(trades: pl.DataFrame, ticks_per_row: int) -> kernel.Trades:
     )
 
 
-def _rules(settings: FootprintSettings, extremes: ExtremeRules) -> kernel.Rules:
+def _rules(settings: FootprintSettings) -> kernel.Rules:
     return kernel.Rules(
         ticks_per_row=settings.ticks_per_row,
         imbalance_ratio=float(settings.imbalance_ratio),
@@ -184,11 +160,11 @@ def _rules(settings: FootprintSettings, extremes: ExtremeRules) -> kernel.Rules:
         stacked_rows=settings.stacked_rows,
         value_area_pct=settings.value_area_pct,
         value_area_rows=settings.value_area_rows,
-        exhaustion_ratio=float(extremes.exhaustion_ratio),
-        absorption_quantile_pct=extremes.absorption_quantile_pct,
-        absorption_mean_multiple=float(extremes.absorption_mean_multiple),
-        absorption_rejection_ticks=extremes.absorption_rejection_ticks,
-        cluster_mean_multiple=float(extremes.cluster_mean_multiple),
+        exhaustion_ratio=float(settings.exhaustion_ratio),
+        absorption_quantile_pct=settings.absorption_quantile_pct,
+        absorption_mean_multiple=float(settings.absorption_mean_multiple),
+        absorption_rejection_ticks=settings.absorption_rejection_ticks,
+        cluster_mean_multiple=float(settings.cluster_mean_multiple),
     )
 
 

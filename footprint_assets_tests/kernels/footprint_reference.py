@@ -67,7 +67,11 @@ def value_area(volumes: list[int], pct: int, step_rows: int) -> tuple[int, int, 
 
 
 def is_imbalance(volume: int, opposite: int, rules: Rules) -> bool:
-    if volume == 0 or volume < rules.imbalance_min_volume or volume - opposite < rules.imbalance_min_difference:
+    if (
+        volume == 0
+        or volume < rules.imbalance_min_volume
+        or volume - opposite < rules.imbalance_min_difference
+    ):
         return False
     if opposite == 0:
         if rules.imbalance_zero == ZERO_IS_INFINITE:
@@ -132,7 +136,9 @@ def footprint_of_bar(trades: list[Trade], rules: Rules) -> tuple[list[dict[str, 
                 "first_ts": here[0].ts_ns,
                 "last_ts": here[-1].ts_ns,
                 "buy_imbalance_ratio": ask[row] / bid[row - 1] if row > 0 and bid[row - 1] else math.nan,
-                "sell_imbalance_ratio": bid[row] / ask[row + 1] if row < rows - 1 and ask[row + 1] else math.nan,
+                "sell_imbalance_ratio": bid[row] / ask[row + 1]
+                if row < rows - 1 and ask[row + 1]
+                else math.nan,
                 "buy_stack_length": next((len(run) for run in runs(is_buy) if row in run), 0),
                 "sell_stack_length": next((len(run) for run in runs(is_sell) if row in run), 0),
                 "is_buy_imbalance": is_buy[row],
@@ -178,7 +184,9 @@ def footprint_of_bar(trades: list[Trade], rules: Rules) -> tuple[list[dict[str, 
             return False
         first, second, third = side[:3]
         dried_up = opposite == 0 and first <= Fraction(min(second, third)) / Fraction(rules.exhaustion_ratio)
-        fading = Fraction(second, max(first, 1)) >= Fraction(rules.exhaustion_ratio) and third > second > first
+        fading = (
+            Fraction(second, max(first, 1)) >= Fraction(rules.exhaustion_ratio) and third > second > first
+        )
         return dried_up or fading
 
     ask_poc, bid_poc = point_of_control(ask), point_of_control(bid)
