@@ -131,10 +131,10 @@ def test_an_error_is_one_line_that_helps_and_exit_code_1(
 
 
 def test_a_wrong_setting_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    (shell.folder / ".env").write_text("FOOTPRINT_BARS__ATR_LENGTH=-1\n")
+    (shell.folder / ".env").write_text("FOOTPRINT_FOOTPRINT__TICKS_PER_ROW=-1\n")
     said = shell("status")
     assert said.code == 1
-    assert "FOOTPRINT_BARS__ATR_LENGTH is not valid: Input should be greater than 0" in said.err
+    assert "FOOTPRINT_FOOTPRINT__TICKS_PER_ROW is not valid: Input should be greater than 0" in said.err
     monkeypatch.setenv("FOOTPRINT_ROOTS", "ES")
     said = shell("status")
     assert said.code == 1

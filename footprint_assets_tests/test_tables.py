@@ -124,7 +124,7 @@ def test_a_changed_file_runs_the_dates_it_covers_again_and_no_other(own_market: 
 @pytest.mark.parametrize(
     ("groups", "recomputed"),
     [
-        ({"bars": BarSettings(tick_trades=(1000,))}, {OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR, FLAT_BARS}),
+        ({"bars": BarSettings(tick_trades=())}, {OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR, FLAT_BARS}),
         (
             {"footprint": FootprintSettings(value_area_pct=68)},
             {FOOTPRINT_PRICE, FOOTPRINT_BAR, PROFILE_PRICE, PROFILE, FLAT_BARS},
