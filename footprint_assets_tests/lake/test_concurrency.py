@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import multiprocessing
 import os
@@ -9,6 +10,8 @@ import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import numpy
+import pyarrow as pa
 import pytest
 
 from footprint_assets.lake import Lake, PartitionBusy, WriteFailed, fsops
@@ -100,24 +103,35 @@ def test_a_partition_held_by_another_process_is_busy_after_the_timeout(tmp_path:
     assert published(lake) == {"ESU5": 2}
 
 
+@pytest.mark.parametrize("room", [0, 3_000, 1_500_000], ids=["first byte", "at the end", "in a row group"])
 def test_a_full_disk_names_the_partition_and_leaves_it_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     lake = Lake(tmp_path / "lake")
     publish(lake, {"ESU5": 1})
-    room = 3000
+    count = 300_000 if room > 10_000 else 5_000
+    chance = numpy.random.default_rng(1)
+    table = rows("ESU5", count).set_column(
+        4, SCHEMA.field("price"), pa.array(chance.integers(0, 1 << 60, count))
+    )
 
     def write(fd: int, data: bytes) -> None:
         nonlocal room
         room -= len(data)
         if room < 0:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.write(fd, data)
 
     monkeypatch.setattr(fsops, "write", write)
-    with pytest.raises(WriteFailed, match="ENOSPC") as caught:
-        publish(lake, {"ESU5": 2}, count=5000)
-    assert caught.value.where["symbol" if "symbol" in caught.value.where else "table"]
+    stage = lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA)
+
+    def write_and_publish() -> None:
+        with stage:
+            stage.write("ESU5", table)
+            stage.publish()
+
+    with pytest.raises(WriteFailed, match=r"table=silver\.future\.trades_clean, dt=2025-06-05.*error=ENOSPC"):
+        write_and_publish()
     monkeypatch.undo()
     assert published(lake) == {"ESU5": 1}
     assert list(lake.layout.staging.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import errno
 import json
 import time
 from pathlib import Path
@@ -19,11 +20,15 @@ from footprint_assets.lake import (
     Lake,
     Lineage,
     PartitionMissing,
+    PublishInterrupted,
+    Recovery,
     SchemaMismatch,
     SourceRef,
     StageClosed,
+    fsops,
 )
-from footprint_assets.lake.parquet import ROW_GROUP_ROWS, conform
+from footprint_assets.lake.commit import table_date_locked
+from footprint_assets.lake.parquet import ROW_GROUP_ROWS, PartFile, conform
 from footprint_assets_tests.lake.support import DAY, LINEAGE, SCHEMA, TABLE, publish, published, rows
 
 
@@ -135,6 +140,18 @@ def test_the_bytes_do_not_depend_on_how_the_rows_were_cut_into_batches(lake: Lak
         contents.append(manifest.files[0].sha256)
         assert (manifest.rows, manifest.files[0].row_groups) == (count, 2)
     assert len(set(contents)) == 1
+
+
+def test_pages_of_long_texts_do_not_follow_the_batches_borders(tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("id", pa.large_string(), nullable=False)])
+    table = pa.table({"id": pa.array([f"{n:040d}" for n in range(60_000)], pa.large_string())}, schema=schema)
+    hashes = set()
+    for cut in (60_000, 777):
+        part = PartFile(tmp_path / f"part-{cut:05d}.parquet", schema)
+        for start in range(0, 60_000, cut):
+            part.append(table.slice(start, cut))
+        hashes.add(part.close().sha256)
+    assert len(hashes) == 1
 
 
 def test_polars_and_arrow_rows_give_the_same_bytes(lake: Lake) -> None:
@@ -364,6 +381,51 @@ def test_an_abandoned_stage_is_swept_only_when_its_owner_is_gone(lake: Lake) -> 
     assert lake.recover().swept == ()
     stage._owned._lock.close()  # what the kernel does when the process ends
     assert len(lake.recover().swept) == 1
+    assert staging(lake) == []
+
+
+def test_an_interrupted_publication_is_kept_until_its_partition_is_free_and_then_finished(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake, {"ESU5": 1, "NQU5": 1})
+    exchange, done = fsops.rename_exchange, []
+
+    def once(source: Path, target: Path) -> None:
+        if done:
+            raise OSError(errno.EIO, "Input/output error")
+        done.append(target)
+        exchange(source, target)
+
+    monkeypatch.setattr(fsops, "rename_exchange", once)
+    with pytest.raises(PublishInterrupted, match=r"error=EIO.*Lake\.recover"):
+        publish(lake, {"ESU5": 2, "NQU5": 2})
+    monkeypatch.undo()
+    with table_date_locked(lake.layout, TABLE, DAY, timeout_s=1):
+        assert lake.recover() == Recovery()
+    recovery = lake.recover()
+    assert recovery.finished == ((TABLE, DAY),)
+    assert len(recovery.swept) == 1
+    assert published(lake) == {"ESU5": 2, "NQU5": 2}
+    assert staging(lake) == []
+
+
+def test_a_publication_finishes_the_one_that_was_interrupted_before_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake, {"ESU5": 1, "NQU5": 1})
+
+    def refused(source: Path, target: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fsops, "rename_exchange", refused)
+    with pytest.raises(PublishInterrupted):
+        publish(lake, {"ESU5": 2, "CLU5": 2})  # CLU5 is in place, ESU5 and the removal of NQU5 are not
+    monkeypatch.undo()
+    assert published(lake) == {"ESU5": 1, "NQU5": 1}
+    publish(lake, {"ESU5": 3})
+    assert published(lake) == {"ESU5": 3}
+    assert lake.layout.symbols(TABLE, DAY) == ["ESU5"]
+    assert lake.recover().finished == ()
     assert staging(lake) == []
 
 
