@@ -26,8 +26,17 @@ def rows_of(table: str, rows: list[Mapping[str, object]], **constants: object) -
     full = []
     for i, row in enumerate(rows):
         ts = row.get("ts_event", i * SECOND)
-        base = DEFAULTS | {"ts_event": ts, "ts_recv": ts + 1000, "sequence": i, "record_index": i} | constants | dict(row)
-        base |= {name: 0 for name in schema if name[:7] in ("bid_sz_", "ask_sz_", "bid_ct_", "ask_ct_") and name not in base}
+        base = (
+            DEFAULTS
+            | {"ts_event": ts, "ts_recv": ts + 1000, "sequence": i, "record_index": i}
+            | constants
+            | dict(row)
+        )
+        base |= {
+            name: 0
+            for name in schema
+            if name[:7] in ("bid_sz_", "ask_sz_", "bid_ct_", "ask_ct_") and name not in base
+        }
         full.append({name: base.get(name) for name in schema})
     plain = {name: pl.Int64 if isinstance(dtype, pl.Datetime) else dtype for name, dtype in schema.items()}
     return pl.DataFrame(full, schema=plain, orient="row").cast(dict(schema))

@@ -41,7 +41,9 @@ def settings(market: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home / "dagster_home"))
         outcomes = list(run_dates(settings, DATES))
-    assert [(o.trade_date, o.outcome, o.reasons) for o in outcomes] == [(day, "published", ()) for day in DATES]
+    assert [(o.trade_date, o.outcome, o.reasons) for o in outcomes] == [
+        (day, "published", ()) for day in DATES
+    ]
     return settings
 
 
@@ -76,7 +78,11 @@ def test_two_workers_write_the_same_bytes_as_one(settings, market, tmp_path, mon
 
 def test_the_front_month_rolls_inside_the_span_and_every_table_follows(settings):
     lake = Workbench(settings).lake
-    for table in ("bronze.future.market_by_price_10", "silver.future.trades_clean", "gold.future.footprint_bars"):
+    for table in (
+        "bronze.future.market_by_price_10",
+        "silver.future.trades_clean",
+        "gold.future.footprint_bars",
+    ):
         assert [lake.symbols(table, day)[0] for day in DATES] == ["ESM4", "ESU4", "ESU4", "ESU4", "ESU4"]
 
 
@@ -135,7 +141,9 @@ def test_a_session_of_two_million_book_records_stays_under_one_and_a_half_gigaby
         "print('peak_mb', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
         "sys.exit(code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     peak = int(done.stdout.split("peak_mb")[1])
     manifests = Lake(tmp_path / "lake").manifests("silver.future.market_by_price_10_clean", AFTER_ROLL)

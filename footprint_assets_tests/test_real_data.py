@@ -44,8 +44,10 @@ def settings(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Setti
 def lake(settings: Settings) -> Lake:
     """The three trade dates the drop folder covers; the first as a Dagster run with every check."""
     with dg.DagsterInstance.ephemeral() as instance:
-        result = build_definitions(settings).resolve_job_def("lake_daily").execute_in_process(
-            partition_key=CHRISTMAS_EVENING.isoformat(), instance=instance
+        result = (
+            build_definitions(settings)
+            .resolve_job_def("lake_daily")
+            .execute_in_process(partition_key=CHRISTMAS_EVENING.isoformat(), instance=instance)
         )
         failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     assert failed == ["sources_present"], "only the absent definition and statistics files are shown"
@@ -66,14 +68,21 @@ def test_an_evening_alone_is_not_yet_a_trade_date_to_run_unasked(settings):
 def test_the_first_globex_hour_of_26_december_2023_equals_the_vendors_daily_bar(lake):
     bar = rows(lake, "silver.future.ohlcv", CHRISTMAS_EVENING, "ESH4", interval="1d").row(0, named=True)
     assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (4800.25, 4811.75, 4800.25, 4810.00)
-    assert (bar["volume"], bar["sell_volume"], bar["buy_volume"], bar["unknown_volume"]) == (9892, 4526, 5322, 44)
+    assert (bar["volume"], bar["sell_volume"], bar["buy_volume"], bar["unknown_volume"]) == (
+        9892,
+        4526,
+        5322,
+        44,
+    )
     assert bar["vwap"] == pytest.approx(4808.7227, abs=5e-5)
 
 
 def test_it_traded_at_46_prices_with_the_point_of_control_at_4810(lake):
     profile = rows(lake, "silver.future.volume_profile_price", CHRISTMAS_EVENING, "ESH4", profile_type="FULL")
     assert profile.filter(pl.col("total_volume") > 0).height == 46
-    assert profile.height == 47, "the profile is a ladder without holes; one price inside the range did not trade"
+    assert profile.height == 47, (
+        "the profile is a ladder without holes; one price inside the range did not trade"
+    )
     poc = profile.filter("is_poc").row(0, named=True)
     assert (poc["price"], poc["bid_volume"], poc["ask_volume"]) == (4810.00, 505, 540)
 
@@ -114,7 +123,9 @@ def test_the_footprint_of_esu4_has_the_published_rows(lake):
         (5528.75, 19, 26),
         (5528.50, 3, 0),
     ]
-    summary = rows(lake, "silver.future.volume_profile_session", JULY_2, "ESU4", profile_type="FULL").row(0, named=True)
+    summary = rows(lake, "silver.future.volume_profile_session", JULY_2, "ESU4", profile_type="FULL").row(
+        0, named=True
+    )
     assert (summary["poc_price"], summary["val_price"], summary["vah_price"]) == (5529.00, 5529.00, 5529.50)
     assert summary["vwap"] == pytest.approx(5529.033597, abs=5e-7)
     minutes = rows(lake, "silver.future.footprint_bar", JULY_2, "ESU4", bar_type="time_1m")
@@ -155,7 +166,9 @@ def test_the_roll_dates_of_es_match_fifteen_years_of_daily_bars(real_data, tmp_p
         dt.date(2025, 6, 16): "ESU5",
         dt.date(2025, 9, 15): "ESZ5",
     }
-    previous = {dt.date(2024, 9, 16): "ESU4"} | dict(zip(list(changes)[1:], list(changes.values())[:-1], strict=True))
+    previous = {dt.date(2024, 9, 16): "ESU4"} | dict(
+        zip(list(changes)[1:], list(changes.values())[:-1], strict=True)
+    )
     lake = Workbench(settings).lake
     for day, contract in changes.items():
         before = day - dt.timedelta(days=3)  # the Friday before these Mondays

@@ -98,5 +98,7 @@ def test_the_session_column_follows_the_clock_of_new_york():
 
 def test_every_quarter_point_price_is_exact():
     ticks = range(16_000, 26_000)
-    frame, _ = clean(rows_of("bronze.future.trades", [at(k, price=tick * TICK) for k, tick in enumerate(ticks)]))
+    frame, _ = clean(
+        rows_of("bronze.future.trades", [at(k, price=tick * TICK) for k, tick in enumerate(ticks)])
+    )
     assert frame["price"].to_list() == [tick / 4 for tick in ticks]
