@@ -174,6 +174,21 @@ def audit(start: Start = None, end: End = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def scrub(start: Start = None, end: End = None, as_json: Json = False) -> None:
+    """Compare every byte of the lake with its manifests; exit code 1 where one differs."""
+    from footprint_assets.resources import Workbench
+
+    damaged = [vars(finding) for finding in Workbench(_settings()).lake.scrub(start=start, end=end)]
+    if as_json:
+        console.line(json.dumps(damaged, indent=2, default=str))
+    elif damaged:
+        console.table(list(damaged[0]), [list(finding.values()) for finding in damaged])
+    else:
+        console.line("Every file is what was published.")
+    raise typer.Exit(1 if damaged else 0)
+
+
+@app.command()
 def status(start: Start = None, end: End = None, as_json: Json = False) -> None:
     """Show which trade dates of each table are current, empty, stale or missing."""
     from footprint_assets.resources import Workbench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,21 @@ def test_a_failed_date_is_explained_in_full_and_the_others_finish(shell: Shell) 
     assert table == [[str(DAY), "unchanged"], [str(NEXT), "published"]]
     lake = Lake(shell.folder / "data" / "lake")
     assert all(lake.dates(key) == [DAY, NEXT] for key in contracts.all_keys())
+
+
+def test_scrub_names_a_file_with_one_flipped_bit(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    shell = Shell(tmp_path, monkeypatch, capsys)
+    assert shell("scrub").code == 0
+    part = sorted((tmp_path / "data" / "lake" / "silver").rglob("part-00000.parquet"))[0]
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    said = shell("scrub --json")
+    assert said.code == 1
+    assert [finding["file"] for finding in json.loads(said.out)] == [part.name]
 
 
 def test_status_draws_neighbouring_dates_together(beside: Shell) -> None:

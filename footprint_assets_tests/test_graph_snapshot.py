@@ -45,13 +45,13 @@ bronze.future.market_by_price_10: contract
 bronze.future.statistics: contract
 bronze.future.trades: book_trades_match, contract, one_instrument, sources_present
 gold.future.footprint_bars: contract, inputs_current
-gold.future.market_by_price_10_first3h: contract
+gold.future.market_by_price_10_first3h: contract, rows_conserved
 silver.future.footprint_bar: bars_invariant, contract
 silver.future.footprint_price: contract
 silver.future.market_by_price_10_clean: contract, ladder_order
 silver.future.ohlcv: contract
 silver.future.session_levels: contract
-silver.future.trades_clean: contract, rows_conserved, sessions_aligned
+silver.future.trades_clean: contract, sessions_aligned
 silver.future.volume_profile_price: contract, volume_conserved
 silver.future.volume_profile_session: contract
 """

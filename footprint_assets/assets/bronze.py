@@ -68,7 +68,6 @@ def source_refs(*schemas: str) -> Callable[[Scope], tuple[SourceRef, ...]]:
                 name=e.name,
                 sha256=fingerprint(e, ingest, cache),
                 bytes=e.bytes,
-                records=0,
                 pulled=str(e.pulled),
             )
             for e in files_of(scope, *schemas)

@@ -27,6 +27,7 @@ FOOTPRINT_PRICE = "silver.future.footprint_price"
 FOOTPRINT_BAR = "silver.future.footprint_bar"
 PROFILE_PRICE = "silver.future.volume_profile_price"
 SESSION_LEVELS = "silver.future.session_levels"
+FIRST_HOURS = "gold.future.market_by_price_10_first3h"
 
 SIDES: tuple[tuple[str, str], ...] = (("bid", "ask"), ("ask", "bid"))
 LEVELS = range(10)
@@ -41,7 +42,7 @@ def _table(bench: Workbench, key: str, day: dt.date) -> TableInput:
 def rows_conserved(bench: Workbench, day: dt.date) -> list[Finding]:
     """Rows in = rows out + quarantined + filtered by a named rule, for every table that keeps accounts."""
     findings = []
-    for key in (BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN):
+    for key in (BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN, FIRST_HOURS):
         for (_, symbol), m in _table(bench, key, day).manifests().items():
             accounted = m.rows + m.quarantined + sum(m.filtered.values())
             facts = {"table": key, "rows_in": m.rows_in, "rows_out": m.rows, "quarantined": m.quarantined}
@@ -286,7 +287,7 @@ def _check(
 
 
 CHECKS: tuple[Check, ...] = (
-    _check(rows_conserved, TRADES_CLEAN, "ERROR", BOOK, TRADES, BOOK_CLEAN),
+    _check(rows_conserved, FIRST_HOURS, "ERROR", BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN),
     _check(volume_conserved, PROFILE_PRICE, "ERROR", TRADES_CLEAN, OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR),
     _check(book_trades_match, TRADES, "ERROR", BOOK),
     _check(one_instrument, TRADES, "ERROR", BOOK, FRONT_MONTH),
@@ -299,7 +300,7 @@ CHECKS: tuple[Check, ...] = (
         "gold.future.footprint_bars",
         "ERROR",
         SESSION_LEVELS,
-        "gold.future.market_by_price_10_first3h",
+        FIRST_HOURS,
     ),
     _check(sources_present, TRADES, "WARN", BOOK, DEFINITION, "bronze.future.statistics"),
     _check(tick_size_agrees, DEFINITION, "ERROR"),

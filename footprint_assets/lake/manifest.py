@@ -48,7 +48,6 @@ class SourceRef:
         name: File name.
         sha256: Hash of the file, hexadecimal.
         bytes: Size, bytes.
-        records: Records the file holds.
         pulled: When it was fetched, ISO 8601, where known. Not part of the identity.
         facts: Anything else worth keeping. Not part of the identity.
     """
@@ -56,7 +55,6 @@ class SourceRef:
     name: str
     sha256: str
     bytes: int
-    records: int
     pulled: str | None = None
     facts: dict[str, Scalar] = dataclasses.field(default_factory=dict)
 
@@ -83,7 +81,7 @@ class Lineage:
         """What decides whether work has to be done again, independent of order, run and clock."""
         return {
             "inputs": sorted([i.table, i.dt.isoformat(), i.symbol, i.generation] for i in self.inputs),
-            "sources": sorted([s.name, s.sha256, s.bytes, s.records] for s in self.sources),
+            "sources": sorted([s.name, s.sha256, s.bytes] for s in self.sources),
             "code_version": self.code_version,
             "config_hash": self.config_hash,
         }

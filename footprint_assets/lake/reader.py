@@ -568,6 +568,10 @@ def _polars_types(schema: pa.Schema, prices: Prices) -> pl.Schema:
     )
 
 
+def _points(prices: pl.Series) -> pl.Series:
+    return pl.Series(prices.name, prices.to_numpy() / _FIXED_PER_POINT, nan_to_null=True)
+
+
 def _price_columns(schema: pa.Schema) -> list[str]:
     return [
         f.name for f in schema if (f.metadata or {}).get(b"unit") == PRICE_UNIT and pa.types.is_int64(f.type)
@@ -579,7 +583,8 @@ def _typed(lazy: pl.LazyFrame, schema: pa.Schema, prices: Prices) -> pl.LazyFram
     wanted, actual = polars_schema(schema), lazy.collect_schema()
     casts = [pl.col(name).cast(wanted[name]) for name, kind in actual.items() if kind != wanted[name]]
     points = [
-        pl.col(name) / _FIXED_PER_POINT
+        # Not a polars division: by a scalar it multiplies by the reciprocal and misses the last bit of some prices.
+        pl.col(name).map_batches(_points, return_dtype=pl.Float64, is_elementwise=True)
         for name in _price_columns(schema)
         if prices == "points" and name in actual
     ]

@@ -324,7 +324,7 @@ def test_a_schema_without_a_contract_is_refused(lake: Lake) -> None:
 
 
 INPUT = InputRef(table="bronze.future.trades", dt=DAY, symbol="ESU5", generation="a" * 64)
-SOURCE = SourceRef(name="x.dbn.zst", sha256="b" * 64, bytes=10, records=2, pulled="2025-06-06T01:00:00Z")
+SOURCE = SourceRef(name="x.dbn.zst", sha256="b" * 64, bytes=10, pulled="2025-06-06T01:00:00Z")
 FULL = Lineage(inputs=(INPUT,), sources=(SOURCE,), code_version="1", config_hash="c", run_id="r")
 
 

@@ -83,6 +83,9 @@ def test_fixed_point_prices_are_offered_exactly_in_points_and_absent_stays_absen
             assert frame.schema == {"price": pl.Float64, "bid_px": pl.Float64}
             assert frame["price"][:3].to_list() == [6000.25, 6000.5, 6000.75]
             assert frame["bid_px"][:2].to_list() == [None, 6000.0]
+            assert frame["price"].to_list() == [
+                price / 10**9 for price in partition.frame(["price"])["price"]
+            ]
         assert partition.scan(prices="points").filter(pl.col("price") > 6009.9).collect().height == 5
         assert partition.frame(["size"], prices="points").schema == {"size": pl.Int64}
 
