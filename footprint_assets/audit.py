@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from footprint_assets import calendar as cme
 from footprint_assets.checks import CHECKS, Check, Finding
+from footprint_assets.lake import PartitionUnreadable
 from footprint_assets.resources import Workbench
 
 
@@ -40,16 +41,22 @@ def audit(bench: Workbench, start: dt.date | None = None, end: dt.date | None = 
         end: Last trade date; the last published where ``None``.
 
     Yields:
-        One row a check, trade date and contract. A table a check reads that is not published is a failed finding.
+        One row a check, trade date and contract. A table a check reads that is not published or
+        cannot be read is a failed finding.
     """
     for day in published_dates(bench, start, end):
         for check in CHECKS:
-            missing = [key for key in check.reads if not bench.lake.manifests(key, day)]
-            if missing:
-                yield AuditRow(day, check, Finding("*", passed=False, facts={"not_published": missing}))
-                continue
-            for finding in check.function(bench, day):
+            for finding in _findings(bench, check, day):
                 yield AuditRow(day, check, finding)
+
+
+def _findings(bench: Workbench, check: Check, day: dt.date) -> list[Finding]:
+    try:
+        if missing := [key for key in check.reads if not bench.lake.manifests(key, day)]:
+            return [Finding("*", passed=False, facts={"not_published": missing})]
+        return check.function(bench, day)
+    except PartitionUnreadable as error:  # one damaged partition hides no other finding
+        return [Finding("*", passed=False, facts={"unreadable": str(error)})]
 
 
 def published_dates(

@@ -307,7 +307,7 @@ def _settings() -> Settings:
         return Settings.from_env()
     except ValidationError as error:
         first = error.errors()[0]
-        name = "FOOTPRINT_" + "__".join(str(part) for part in first["loc"]).upper()
+        name = "FOOTPRINT_" + "__".join(part for part in first["loc"] if isinstance(part, str)).upper()
         raise SettingsRefused(
             f"{name} is not valid: {first['msg']}.",
             where={"value": first["input"]},

@@ -30,6 +30,10 @@ from footprint_assets.tables import Scope
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The event log keeps everything; the terminal shows the outcome."""
 
+PARTITION_TAG = "dagster/partition"
+RULES_TAG = "footprint/rules"
+"""Run tag: ``open`` until the checks of the run are over, then ``held`` or ``broken``."""
+
 Outcome = Literal["published", "unchanged", "failed"]
 
 
@@ -118,18 +122,36 @@ def _run_in_worker(settings: Settings, day: dt.date, job: str) -> DateOutcome:
 def _run(settings: Settings, instance: dg.DagsterInstance, day: dt.date, job: str) -> DateOutcome:
     started = time.perf_counter()
     bench = Workbench(settings)
-    if is_current(bench, day):
+    if is_current(bench, day) and (job == LAKE_FIRST_PASS or _rules_held(instance, day)):
         return DateOutcome(day, "unchanged", time.perf_counter() - started)
+    judged = job != LAKE_FIRST_PASS
     result = (
         build_definitions(settings)
         .resolve_job_def(job)
         .execute_in_process(
-            partition_key=day.isoformat(), instance=instance, raise_on_error=False, run_config=QUIET
+            partition_key=day.isoformat(),
+            instance=instance,
+            raise_on_error=False,
+            run_config=QUIET,
+            tags={RULES_TAG: "open"} if judged else None,
         )
     )
     reasons = tuple(_reasons(result))
     outcome: Outcome = "published" if result.success and not reasons else "failed"
+    if judged:
+        instance.add_run_tags(result.run_id, {RULES_TAG: "broken" if outcome == "failed" else "held"})
     return DateOutcome(day, outcome, time.perf_counter() - started, result.run_id, reasons)
+
+
+def _rules_held(instance: dg.DagsterInstance, day: dt.date) -> bool:
+    """Whether the last run of a trade date got through its checks.
+
+    Tables stay where a rule over several of them is broken, and where a run is killed before its checks: current tables
+    alone do not make a date a good one.
+    """
+    judged = dg.RunsFilter(tags={PARTITION_TAG: day.isoformat(), RULES_TAG: ["open", "held", "broken"]})
+    last = instance.get_runs(judged, limit=1)
+    return bool(last) and last[0].tags[RULES_TAG] == "held"
 
 
 def _reasons(result: dg.ExecuteInProcessResult) -> Iterator[str]:

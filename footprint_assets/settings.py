@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, RootModel
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NANOS_PER_SECOND = 1_000_000_000
@@ -28,6 +28,22 @@ class Root(_Group):
 
     tick_size_nanos: int = Field(250_000_000, gt=0, description="Minimum price increment, 1e-9 points.")
     point_value: float = Field(50.0, gt=0, description="Dollars a point a contract.")
+
+
+class Roots(RootModel[dict[str, Root]]):
+    """Product roots by name, as a group tables depend on: another name is another lake, even of an equal tick."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _no_repeats(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("no value may be given twice")
+    return values
+
+
+BarSizes = Annotated[tuple[PositiveInt, ...], AfterValidator(_no_repeats)]
+"""Sizes of the bars of one kind: each makes bars of its own name."""
 
 
 class IngestSettings(_Group):
@@ -48,15 +64,13 @@ class IngestSettings(_Group):
 class BarSettings(_Group):
     """Which bars are built from trades."""
 
-    ohlcv_seconds: tuple[int, ...] = Field(
+    ohlcv_seconds: BarSizes = Field(
         (1, 10, 60, 120, 300, 1800, 3600, 86400), description="OHLCV intervals, s."
     )
-    time_seconds: tuple[int, ...] = Field((5, 60, 120, 300, 1800), description="Footprint time bars, s.")
-    range_ticks: tuple[int, ...] = Field(
-        (10,), description="Footprint range bars: largest high - low, ticks."
-    )
-    volume_contracts: tuple[int, ...] = Field((1000,), description="Footprint volume bars, contracts.")
-    tick_trades: tuple[int, ...] = Field((2000,), description="Footprint tick bars, trades.")
+    time_seconds: BarSizes = Field((5, 60, 120, 300, 1800), description="Footprint time bars, s.")
+    range_ticks: BarSizes = Field((10,), description="Footprint range bars: largest high - low, ticks.")
+    volume_contracts: BarSizes = Field((1000,), description="Footprint volume bars, contracts.")
+    tick_trades: BarSizes = Field((2000,), description="Footprint tick bars, trades.")
 
 
 class FootprintSettings(_Group):
@@ -101,9 +115,9 @@ class LevelSettings(_Group):
 
     premarket_start: dt.time = Field(dt.time(4, 0), description="Start of the US pre-market, ET.")
     opening_range_minutes: int = Field(
-        15, description="Opening range that OR_HIGH/OR_LOW mean, min after 09:30 ET."
+        15, gt=0, description="Opening range that OR_HIGH/OR_LOW mean, min after 09:30 ET."
     )
-    opening_ranges: tuple[int, ...] = Field((5, 15, 30), description="Opening ranges always stored, min.")
+    opening_ranges: BarSizes = Field((5, 15, 30), description="Opening ranges always stored, min.")
     initial_balance_minutes: int = Field(60, gt=0, description="Initial balance, min after 09:30 ET.")
     lookback_sessions: int = Field(3, gt=0, description="Prior sessions a look-back reads.")
     max_gap_seconds: int = Field(

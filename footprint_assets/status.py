@@ -7,6 +7,7 @@ from typing import Literal
 
 from footprint_assets.assets import TABLES
 from footprint_assets.audit import published_dates
+from footprint_assets.lake import PartitionUnreadable
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import LakeTable, Scope
 
@@ -24,14 +25,18 @@ def status(
         end: Last trade date; no bound where ``None``.
 
     Returns:
-        Trade date to table key to ``current``, ``empty`` (current, but its source is absent), ``stale`` or ``missing``.
+        Trade date to table key to ``current``, ``empty`` (current, but its source is absent), ``stale`` (torn
+        partitions too) or ``missing``.
     """
     dates = sorted({*published_dates(bench, start, end), *bench.covered_dates(start, end)})
     return {day: {table.key: _state(bench, table, day) for table in TABLES} for day in dates}
 
 
 def _state(bench: Workbench, table: LakeTable, day: dt.date) -> State:
-    manifests = bench.lake.manifests(table.key, day)
+    try:
+        manifests = bench.lake.manifests(table.key, day)
+    except PartitionUnreadable:  # a run computes it again
+        return "stale"
     if not manifests:
         return "missing"
     if not table.is_current(Scope.of(day, bench)):

@@ -27,6 +27,7 @@ from footprint_assets.lake import (
     Manifest,
     Partition,
     PartitionMissing,
+    PartitionUnreadable,
     SourceRef,
     Stage,
 )
@@ -248,7 +249,7 @@ class LakeTable:
         """Whether the published partition is what this code would make of today's inputs and sources."""
         try:
             lineage = self.lineage(scope, self.open_inputs(scope))
-        except PartitionMissing:
+        except (PartitionMissing, PartitionUnreadable):
             return False
         return scope.bench.lake.is_current(self.key, scope.trade_date, lineage, self.contract.fingerprint)
 

@@ -106,9 +106,9 @@ def records_of(contract: Contract, day: dt.date) -> dict[str, Records]:
         trades[name] = book[name][::3]
 
     definition = records("definition", 1, instrument=contract.instrument_id)
-    definition["raw_symbol"], definition["asset"] = contract.symbol.encode(), contract.symbol[:2].encode()
+    definition["raw_symbol"], definition["asset"] = contract.symbol.encode(), contract.symbol[:-2].encode()
     definition["maturity_year"] = 2025
-    definition["maturity_month"] = {"M": 6, "U": 9}[contract.symbol[2]]
+    definition["maturity_month"] = {"M": 6, "U": 9}[contract.symbol[-2]]
     definition["expiration"] = _ns(dt.date(2025, 12, 31))
     definition["activation"] = _ns(dt.date(2024, 1, 1))
     definition["ts_event"] = session.open_ns + minute

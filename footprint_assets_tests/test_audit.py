@@ -56,3 +56,15 @@ def test_an_empty_lake_has_nothing_to_audit(own_market: Settings) -> None:
     shutil.rmtree(own_market.lake_root)
 
     assert list(audit(Workbench(own_market))) == []
+
+
+def test_a_torn_table_fails_the_checks_that_read_it_and_hides_no_other(own_market: Settings) -> None:
+    (ohlcv,) = own_market.lake_root.glob(f"silver/*/symbol=ESM5/table=ohlcv/dt={DAY}")
+    (ohlcv / "_SUCCESS").unlink()
+
+    rows = list(audit(Workbench(own_market), end=DAY))
+
+    errors = {row.check.name: row.finding for row in rows if row.is_error}
+    assert set(errors) == {"volume_conserved", "inputs_current"}
+    assert f"footprint-assets run --date {DAY}" in str(errors["volume_conserved"].facts["unreadable"])
+    assert {row.check.name for row in rows} == {check.name for check in CHECKS}

@@ -211,6 +211,22 @@ def test_a_failed_date_is_explained_in_full_and_the_others_finish(shell: Shell) 
     assert all(lake.dates(key) == [DAY, NEXT] for key in contracts.all_keys())
 
 
+@pytest.mark.slow
+def test_a_date_whose_rules_are_broken_is_never_called_unchanged(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_drop(shell.folder / "data" / "dbn", [DAY])
+    with monkeypatch.context() as wrong:
+        wrong.setenv("FOOTPRINT_ROOTS", '{"ES": {"tick_size_nanos": 125000000}, "NQ": {}}')
+        for _ in range(2):  # the tables of the second run are those of the first
+            said = shell(f"run --date {DAY}")
+            assert (said.code, "failed" in said.out) == (1, True)
+            assert "tick_size_agrees" in said.err
+
+    assert "published" in shell(f"run --date {DAY}").out
+    assert "unchanged" in shell(f"run --date {DAY}").out
+
+
 def test_scrub_names_a_file_with_one_flipped_bit(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

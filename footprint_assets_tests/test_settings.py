@@ -72,6 +72,9 @@ def test_a_dotenv_file_sets_what_the_environment_does_not(
     ("name", "value"),
     [
         ("FOOTPRINT_BARS__ATR_LENGTH", "0"),
+        ("FOOTPRINT_BARS__OHLCV_SECONDS", "[60, 60]"),
+        ("FOOTPRINT_BARS__TIME_SECONDS", "[0]"),
+        ("FOOTPRINT_LEVELS__OPENING_RANGE_MINUTES", "0"),
         ("FOOTPRINT_FOOTPRINT__IMBALANCE_RATIO", "1"),
         ("FOOTPRINT_FOOTPRINT__VALUE_AREA_PCT", "101"),
         ("FOOTPRINT_INGEST__MAX_QUARANTINED_SHARE", "-0.1"),

@@ -90,3 +90,15 @@ def test_a_published_date_whose_files_are_gone_is_stale_not_forgotten(own_market
 
 def test_a_weekend_is_never_listed(own_market: Settings) -> None:
     assert status(Workbench(own_market), dt.date(2025, 6, 7), dt.date(2025, 6, 8)) == {}
+
+
+def test_a_torn_table_and_what_is_made_of_it_are_stale(own_market: Settings) -> None:
+    (prices,) = own_market.lake_root.glob(f"silver/*/symbol=ESM5/table=volume_profile_price/dt={DAY}")
+    (prices / "_SUCCESS").unlink()
+
+    found = status(Workbench(own_market), DAY, DAY)[DAY]
+
+    assert {table for table, state in found.items() if state == "stale"} == {
+        "silver.future.volume_profile_price",
+        PROFILE,
+    }

@@ -132,8 +132,9 @@ def test_a_changed_file_runs_the_dates_it_covers_again_and_no_other(own_market: 
         ({"levels": LevelSettings(opening_range_minutes=5)}, {LEVELS, FIRST_HOURS, FLAT_BARS}),
         ({"ingest": IngestSettings(max_quarantined_share=0.5)}, set(KEYS)),
         ({"roots": {"ES": Root(point_value=5.0), "NQ": Root()}}, set(KEYS)),
+        ({"roots": {"ES": Root(), "RTY": Root(point_value=20.0)}}, set(KEYS)),
     ],
-    ids=["bars", "footprint", "levels", "ingest", "roots"],
+    ids=["bars", "footprint", "levels", "ingest", "roots", "root names"],
 )
 def test_a_changed_constant_recomputes_exactly_the_tables_that_depend_on_it(
     own_market: Settings, groups: dict[str, object], recomputed: set[str]

@@ -18,7 +18,7 @@ from footprint_assets import contracts
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.lake_asset import lake_stream_asset
-from footprint_assets.settings import Settings
+from footprint_assets.settings import Roots, Settings
 from footprint_assets.sources.catalog import FileEntry, covering, fingerprint, unreadable
 from footprint_assets.sources.columns import BookBuffer, Columns, to_columns
 from footprint_assets.sources.dbn import DbnReader, QuarantinedRecord
@@ -78,7 +78,7 @@ def source_refs(*schemas: str) -> Callable[[Scope], tuple[SourceRef, ...]]:
 
 def ingest_config(settings: Settings) -> tuple[BaseModel, ...]:
     """The settings that decide what enters bronze."""
-    return (settings.ingest, *(settings.roots[root] for root in sorted(settings.roots)))
+    return settings.ingest, Roots(settings.roots)
 
 
 @lake_stream_asset(FRONT_MONTH, config=ingest_config, sources=source_refs(*ROLL_SOURCES, "definition"))

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
-from footprint_assets.settings import Settings
+from footprint_assets.settings import Roots, Settings
 from footprint_assets.tables import Batch, Scope, TableInput
 from footprint_assets.transforms.book import clean_book
 from footprint_assets.transforms.deliveries import DeliveryTally
@@ -44,7 +44,7 @@ def market_by_price_10_clean(scope: Scope, market_by_price_10: TableInput) -> It
 @lake_stream_asset(
     "silver.future.trades_clean",
     inputs={"trades": "bronze.future.trades", "book": "silver.future.market_by_price_10_clean"},
-    config=lambda settings: tuple(settings.roots.values()),
+    config=lambda settings: (Roots(settings.roots),),
 )
 def trades_clean(scope: Scope, trades: TableInput, book: TableInput) -> Iterator[Batch]:
     """Every fill once, with the quote just before it, its aggressor's order and the levels that order swept.
@@ -93,7 +93,7 @@ def accounts(symbol: str, rows_in: int, tally: DeliveryTally, off_tick: pl.DataF
 
 def footprint_config(settings: Settings) -> tuple[BaseModel, ...]:
     """The settings footprints depend on."""
-    return (settings.bars, settings.footprint, *settings.roots.values())
+    return settings.bars, settings.footprint, Roots(settings.roots)
 
 
 @lake_asset("silver.future.ohlcv", inputs=TRADES_CLEAN, config=lambda settings: (settings.bars,))
@@ -158,7 +158,7 @@ def volume_profile_session(
     "silver.future.session_levels",
     inputs=TRADES_CLEAN,
     lookback={"prior_sessions": "silver.future.volume_profile_session"},
-    config=lambda settings: (settings.levels, *settings.roots.values()),
+    config=lambda settings: (settings.levels, Roots(settings.roots)),
 )
 def session_levels(scope: Scope, trades_clean: pl.DataFrame, prior_sessions: pl.DataFrame) -> pl.DataFrame:
     """The level universe of the trade date: what every price level is, and from when on it is known.

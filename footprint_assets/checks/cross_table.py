@@ -13,8 +13,10 @@ from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.checks.finding import Check, Finding, Severity
 from footprint_assets.resources import Workbench
-from footprint_assets.settings import PRICE_SCALE
-from footprint_assets.tables import TableInput, sessions_before
+from footprint_assets.settings import PRICE_SCALE, FootprintSettings
+from footprint_assets.tables import Scope, TableInput, sessions_before
+from footprint_assets.transforms.deliveries import DeliveryTally, merge_deliveries
+from footprint_assets.transforms.trades import TRADE_IDENTITY
 
 BOOK = "bronze.future.market_by_price_10"
 TRADES = "bronze.future.trades"
@@ -90,16 +92,24 @@ def book_trades_match(bench: Workbench, day: dt.date) -> list[Finding]:
     """The book's trade records and the trades table hold the same volume; nothing to compare where one is absent."""
     findings = []
     for symbol in _table(bench, TRADES, day).symbols():
-        trades = _table(bench, TRADES, day).frame(symbol, ["size"])["size"]
-        with _table(bench, BOOK, day).open(symbol) as partition:
-            records = partition.manifest.rows
-            book = sum(
-                _sum(batch.filter(pl.col("action") == "T")["size"])
-                for batch in partition.frames(columns=["action", "size"])
-            )
-        facts = {"trades": _sum(trades), "book_trade_records": book, "book_records": records}
-        findings.append(Finding(symbol, not records or book == _sum(trades), facts))
+        trades, _ = _traded(bench, TRADES, day, symbol)
+        book, records = _traded(bench, BOOK, day, symbol)
+        facts = {"trades": trades, "book_trade_records": book, "book_records": records}
+        findings.append(Finding(symbol, not records or book == trades, facts))
     return findings
+
+
+def _traded(bench: Workbench, key: str, day: dt.date, symbol: str) -> tuple[int, int]:
+    """Volume of a bronze table's trades, and its rows; a trade two overlapping deliveries hold counts once."""
+    columns = ["ts_recv", *TRADE_IDENTITY, "action", "record_index"]
+    is_trade = pl.col("action") == "T"
+    with _table(bench, key, day).open(symbol) as partition:
+        deliveries = [
+            (batch.filter(is_trade) for batch in partition.frames(part=part, columns=columns))
+            for part in partition.parts
+        ]
+        merged = merge_deliveries(deliveries, DeliveryTally())
+        return sum(_sum(batch["size"]) for batch in merged), partition.manifest.rows
 
 
 def one_instrument(bench: Workbench, day: dt.date) -> list[Finding]:
@@ -169,25 +179,12 @@ def sessions_aligned(bench: Workbench, day: dt.date) -> list[Finding]:
 
 def bars_invariant(bench: Workbench, day: dt.date) -> list[Finding]:
     """Low <= open, close, VWAP, POC <= high; VAL <= POC <= VAH with its share; delta = ask - bid; running extremes."""
-    low, high = pl.col("low") - PRICE_TOLERANCE, pl.col("high") + PRICE_TOLERANCE
-    zero = pl.lit(0, pl.Int64)
-    holds = {
-        "prices_in_range": pl.all_horizontal(
-            pl.col(name).is_between(low, high) for name in ("open", "close", "vwap", "poc_price")
-        ),
-        "poc_in_value_area": pl.col("poc_price").is_between(pl.col("val_price"), pl.col("vah_price")),
-        "value_area_share": pl.col("value_area_volume_pct")
-        >= bench.settings.footprint.value_area_pct - PRICE_TOLERANCE,
-        "delta": pl.col("delta") == pl.col("ask_volume") - pl.col("bid_volume"),
-        "volume": pl.col("volume") == pl.col("ask_volume") + pl.col("bid_volume") + pl.col("unknown_volume"),
-        "running_delta": (pl.col("min_delta") <= pl.min_horizontal("delta", zero))
-        & (pl.col("max_delta") >= pl.max_horizontal("delta", zero)),
-    }
     findings = []
     for symbol in _table(bench, FOOTPRINT_BAR, day).symbols():
         bars = _table(bench, FOOTPRINT_BAR, day).frame(symbol)
+        rules = _bar_rules(bench.settings.footprint, Scope.of(day, bench).of_contract(symbol).tick_size)
         broken = bars.select(
-            (~rule.fill_null(value=True)).sum().alias(name) for name, rule in holds.items()
+            (~rule.fill_null(value=True)).sum().alias(name) for name, rule in rules.items()
         ).row(0, named=True)
         telescopes = bars.select(
             (pl.col("delta").cum_sum().over("bar_type") == pl.col("cum_delta")).all().alias("ok")
@@ -195,6 +192,25 @@ def bars_invariant(bench: Workbench, day: dt.date) -> list[Finding]:
         facts = {"bars": bars.height, "cum_delta_telescopes": telescopes} | broken
         findings.append(Finding(symbol, not any(broken.values()) and bool(telescopes), facts))
     return findings
+
+
+def _bar_rules(footprint: FootprintSettings, tick_size: float) -> dict[str, pl.Expr]:
+    low, high = pl.col("low") - PRICE_TOLERANCE, pl.col("high") + PRICE_TOLERANCE
+    # A price row is named by its lowest tick, which may lie below the bar's low.
+    lowest_row = low - (footprint.ticks_per_row - 1) * tick_size
+    zero = pl.lit(0, pl.Int64)
+    return {
+        "prices_in_range": pl.all_horizontal(
+            *(pl.col(name).is_between(low, high) for name in ("open", "close", "vwap")),
+            pl.col("poc_price").is_between(lowest_row, high),
+        ),
+        "poc_in_value_area": pl.col("poc_price").is_between(pl.col("val_price"), pl.col("vah_price")),
+        "value_area_share": pl.col("value_area_volume_pct") >= footprint.value_area_pct - PRICE_TOLERANCE,
+        "delta": pl.col("delta") == pl.col("ask_volume") - pl.col("bid_volume"),
+        "volume": pl.col("volume") == pl.col("ask_volume") + pl.col("bid_volume") + pl.col("unknown_volume"),
+        "running_delta": (pl.col("min_delta") <= pl.min_horizontal("delta", zero))
+        & (pl.col("max_delta") >= pl.max_horizontal("delta", zero)),
+    }
 
 
 def roll_never_goes_back(bench: Workbench, day: dt.date) -> list[Finding]:
@@ -268,8 +284,7 @@ def tick_size_agrees(bench: Workbench, day: dt.date) -> list[Finding]:
             .unique()
             .to_list()
         )
-        root = next(root for root in bench.settings.roots if symbol.startswith(root))
-        configured = bench.settings.roots[root].tick_size_nanos
+        configured = Scope.of(day, bench).of_contract(symbol).tick_size_nanos
         facts = {"configured_points": configured / PRICE_SCALE, "defined_nanos": steps}
         findings.append(Finding(symbol, all(step == configured for step in steps), facts))
     return findings

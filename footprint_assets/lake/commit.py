@@ -26,7 +26,7 @@ from footprint_assets.lake.errors import PartitionBusy, PartitionTorn, PublishIn
 from footprint_assets.lake.layout import MANIFEST, SUCCESS, Layout, is_stage_id
 from footprint_assets.lake.manifest import canonical_json, parse_manifest
 
-RECOVER = "Lake.recover() finishes it; every command of the project runs it first"
+RECOVER = "footprint-assets run finishes it before anything else"
 _RACES = 100
 
 

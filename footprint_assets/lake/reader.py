@@ -221,7 +221,7 @@ class Partition:
                 "the Parquet footer does not say what the manifest says",
                 where=self._where()
                 | {"file": entry.name, "expected": (entry.rows, entry.row_groups), "actual": found},
-                remedy=_rebuild(self.dt),
+                remedy=_replace(self.dt),
             )
         return file
 
@@ -245,7 +245,7 @@ class Partition:
                 raise PartitionCorrupt(
                     "a file of the partition cannot be decoded",
                     where=self._where() | damaged | {"error": f"{type(error).__name__}: {str(error)[:200]}"},
-                    remedy=_rebuild(self.dt),
+                    remedy=_replace(self.dt),
                 ) from error
             raise
 
@@ -547,7 +547,7 @@ def _compare_hash(fd: int, entry: FileEntry, key: tuple[str, dt.date, str]) -> N
         raise PartitionCorrupt(
             "a file's content is not what was published",
             where=_where(key) | {"file": entry.name, "expected": entry.sha256, "actual": actual},
-            remedy=_rebuild(key[1]),
+            remedy=_replace(key[1]),
         )
 
 
@@ -557,6 +557,11 @@ def _where(key: tuple[str, dt.date, str]) -> dict[str, object]:
 
 def _rebuild(day: dt.date) -> str:
     return f"footprint-assets run --date {day}"
+
+
+def _replace(day: dt.date) -> str:
+    """What mends a file of the right size: a run does not hash what it takes for current."""
+    return f"delete the partition's directory dt={day}, then {_rebuild(day)}"
 
 
 def _polars_types(schema: pa.Schema, prices: Prices) -> pl.Schema:

@@ -6,6 +6,7 @@ Headers and hashes are remembered in a JSON cache by relative path, size and mod
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -297,9 +298,14 @@ def _load(cache: Path | None, ingest: IngestSettings) -> dict[str, dict[str, Any
 
 
 def _save(cache: Path, ingest: IngestSettings, files: dict[str, dict[str, Any]]) -> None:
-    cache.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"version": _CACHE_VERSION, "ingest": ingest.model_dump(mode="json"), "files": files})
-    handle, name = tempfile.mkstemp(dir=cache.parent, prefix=f".{cache.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(cache)
+    # What cannot be remembered is read again: a full or read-only disk must not stop who only looks.
+    with contextlib.suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=cache.parent, prefix=f".{cache.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).replace(cache)
+        finally:
+            Path(name).unlink(missing_ok=True)

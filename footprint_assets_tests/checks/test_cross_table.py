@@ -13,15 +13,18 @@ from footprint_assets import contracts
 from footprint_assets.checks import CHECKS, Finding
 from footprint_assets.lake import Lake
 from footprint_assets.resources import Workbench
-from footprint_assets.settings import Settings
+from footprint_assets.settings import FootprintSettings, Root, Settings
 from footprint_assets_tests.small_market import (
     DAY,
     NEXT,
+    Contract,
     build_lake,
+    records_by_schema,
     republish,
     rows,
     settings_of,
     write_drop,
+    write_file,
 )
 
 Alter = Callable[[pl.DataFrame], pl.DataFrame]
@@ -164,6 +167,26 @@ def test_book_and_trades_that_disagree_are_found(own_market: Settings) -> None:
     assert failing(own_market) == {"book_trades_match"}
 
 
+@pytest.mark.parametrize("schema", ["trades", "mbp-10"])
+def test_a_delivery_that_came_twice_counts_once_against_the_other_table(tmp_path: Path, schema: str) -> None:
+    settings = settings_of(tmp_path)
+    write_drop(settings.dbn_dir)
+    again = write_file(
+        settings.dbn_dir,
+        schema,
+        records_by_schema((DAY,))[schema],
+        DAY,
+        NEXT,
+        name=f"again.{schema}.dbn.zst",
+    )
+    build_lake(settings, DAY)
+
+    table = TRADES if schema == "trades" else BOOK
+    sources = Lake(settings.lake_root).manifests(table, DAY)["ESM5"].lineage.sources
+    assert again.name in {source.name for source in sources}
+    assert failing(settings) == set()
+
+
 @pytest.mark.parametrize("table", [BOOK, TRADES])
 def test_a_row_of_another_instrument_is_found(own_market: Settings, table: str) -> None:
     tamper(own_market, table, on_first_row("instrument_id", 14160))
@@ -284,6 +307,20 @@ def test_a_bar_that_contradicts_itself_is_found(
     assert failing(own_market) == {"bars_invariant"}
 
 
+def test_rows_of_several_ticks_may_begin_below_the_low(built_market: Settings, tmp_path: Path) -> None:
+    tall = settings_of(tmp_path, footprint=FootprintSettings(ticks_per_row=4)).model_copy(
+        update={"dbn_dir": built_market.dbn_dir}
+    )
+    build_lake(tall, DAY)
+
+    bars = rows(Lake(tall.lake_root), FOOTPRINT_BAR)["ESM5"]
+    assert bars.filter(pl.col("poc_price") < pl.col("low")).height > 0
+    assert failing(tall) == set()
+
+    tamper(tall, FOOTPRINT_BAR, on_first_row("poc_price", pl.col("low") - 1.0))
+    assert findings(tall, "bars_invariant")["ESM5", ""].facts["prices_in_range"] == 1
+
+
 def test_a_delta_that_is_not_ask_minus_bid_is_found(own_market: Settings) -> None:
     larger = pl.max_horizontal("delta", 0) + 1
     tamper(
@@ -357,6 +394,14 @@ def test_a_tick_that_is_not_the_exchanges_is_found(own_market: Settings) -> None
         "defined_nanos": [500_000_000],
     }
     assert failing(own_market) == {"tick_size_agrees"}
+
+
+def test_a_root_that_begins_like_another_has_its_own_tick(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, roots={"ES": Root(tick_size_nanos=500_000_000), "ESX": Root()})
+    write_drop(settings.dbn_dir, market=[Contract("ESXM5", 77, 23_800, 60)])
+    build_lake(settings, DAY)
+
+    assert findings(settings, "tick_size_agrees")["ESXM5", ""].passed
 
 
 def test_an_absent_source_is_a_warning_that_names_it(tmp_path: Path) -> None:

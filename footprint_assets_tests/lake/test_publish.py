@@ -397,7 +397,7 @@ def test_an_interrupted_publication_is_kept_until_its_partition_is_free_and_then
         exchange(source, target)
 
     monkeypatch.setattr(fsops, "rename_exchange", once)
-    with pytest.raises(PublishInterrupted, match=r"error=EIO.*Lake\.recover"):
+    with pytest.raises(PublishInterrupted, match=r"error=EIO.*footprint-assets run finishes it"):
         publish(lake, {"ESU5": 2, "NQU5": 2})
     monkeypatch.undo()
     with table_date_locked(lake.layout, TABLE, DAY, timeout_s=1):

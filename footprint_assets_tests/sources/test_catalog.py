@@ -101,6 +101,14 @@ def test_headers_are_read_once_for_each_size_and_modification_time(
     assert len(read) == 11
 
 
+def test_a_folder_is_listed_where_nothing_can_be_remembered(tmp_path: Path) -> None:
+    folder, file = folder_of_files(tmp_path), tmp_path / "file"
+    file.touch()  # a directory cannot be made under it, whoever asks
+    for cache in (file / "catalog.json", tmp_path):
+        assert len(scan(folder, INGEST, cache).entries) == 5
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*"))
+
+
 @pytest.mark.parametrize(
     "damage", ["", "{", "[]", '{"version": 1}', '{"version": 1, "ingest": 0, "files": {"a": 1}}']
 )
