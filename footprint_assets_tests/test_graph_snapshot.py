@@ -30,6 +30,7 @@ gold.future.footprint_bars <- silver.future.footprint_bar, silver.future.session
 gold.future.market_by_price_10_first3h <- silver.future.market_by_price_10_clean, silver.future.session_levels
 silver.future.footprint_bar <- silver.future.trades_clean
 silver.future.footprint_price <- silver.future.trades_clean
+silver.future.market_by_price_10_bar5s <- silver.future.market_by_price_10_clean
 silver.future.market_by_price_10_clean <- bronze.future.market_by_price_10
 silver.future.ohlcv <- silver.future.trades_clean
 silver.future.session_levels <- silver.future.trades_clean, silver.future.volume_profile_session
@@ -48,6 +49,7 @@ gold.future.footprint_bars: contract, inputs_current
 gold.future.market_by_price_10_first3h: contract, rows_conserved
 silver.future.footprint_bar: bars_invariant, contract
 silver.future.footprint_price: contract
+silver.future.market_by_price_10_bar5s: contract
 silver.future.market_by_price_10_clean: contract, ladder_order
 silver.future.ohlcv: contract
 silver.future.session_levels: contract
@@ -127,7 +129,7 @@ def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
     definitions_used = [graph.get(key).partitions_def for key in graph.get_all_asset_keys()]
     definitions_used += [graph.get(key).partitions_def for key in graph.asset_check_keys]
 
-    assert len(definitions_used) == 15 + 26
+    assert len(definitions_used) == 16 + 27
     assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
     keys = definitions_used[0].get_partition_keys(
         current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK)

@@ -54,6 +54,7 @@ def test_a_table_without_a_source_is_empty_and_current(tmp_path: Path) -> None:
         "bronze.future.definition",
         "bronze.future.statistics",
         "silver.future.market_by_price_10_clean",
+        "silver.future.market_by_price_10_bar5s",
         "gold.future.market_by_price_10_first3h",
     }
     assert set(found.values()) == {"empty", "current"}

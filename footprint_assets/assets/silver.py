@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.settings import Roots, Settings
 from footprint_assets.tables import Batch, Scope, TableInput
+from footprint_assets.transforms.bar5s import INPUT_COLUMNS, bar5s
 from footprint_assets.transforms.book import clean_book
 from footprint_assets.transforms.deliveries import DeliveryTally
 from footprint_assets.transforms.footprint import footprint
@@ -39,6 +40,24 @@ def market_by_price_10_clean(scope: Scope, market_by_price_10: TableInput) -> It
             for frame in clean_book(deliveries, scope.session, tally):
                 yield Batch(symbol, frame)
             yield accounts(symbol, partition.manifest.rows, tally)
+
+
+@lake_stream_asset(
+    "silver.future.market_by_price_10_bar5s",
+    inputs={"book": "silver.future.market_by_price_10_clean"},
+    config=lambda settings: (Roots(settings.roots),),
+)
+def market_by_price_10_bar5s(scope: Scope, book: TableInput) -> Iterator[Batch]:
+    """Five-second bars of the book: depth, ladder, shape, flow, trades and walls, at bar end and over its time.
+
+    Grain: one row a five-second bar of the grid from the first to the last record. Input: the clean book. Streams.
+    """
+    for symbol in book.symbols():
+        yield Batch(symbol)
+        with book.open(symbol) as partition:
+            batches = partition.frames(columns=list(INPUT_COLUMNS))
+            for bars in bar5s(batches, scope.session, scope.of_contract(symbol).tick_size_nanos):
+                yield Batch(symbol, bars)
 
 
 @lake_stream_asset(
@@ -173,6 +192,7 @@ def session_levels(scope: Scope, trades_clean: pl.DataFrame, prior_sessions: pl.
 
 TABLES = (
     market_by_price_10_clean,
+    market_by_price_10_bar5s,
     trades_clean,
     ohlcv,
     footprint_price,
