@@ -32,8 +32,8 @@ from footprint_assets.transforms.trades import trades_from_book
 
 FRONT_MONTH = "bronze.future.front_month"
 BOOK = "bronze.future.market_by_price_10"
-BOOK_BATCH_ROWS = 131_072
-"""Book rows validated and written at a time: the checks of a batch cost the same whatever its size."""
+BOOK_BATCH_ROWS = 32_768
+"""Book rows validated and written at a time."""
 ROLL = {"front_month": FRONT_MONTH}
 ROLL_SOURCES = {"trades": "trades", "mbp-10": "market_by_price_10", "ohlcv-1d": "ohlcv_1d"}
 """Schemas that tell a trade date's volume, best first, and their name in the roll map."""

@@ -23,7 +23,7 @@ from footprint_assets.lake.errors import SchemaMismatch
 from footprint_assets.lake.manifest import ContractRef, FileEntry, Scalar, TimeRange
 
 ROW_GROUP_ROWS = 131_072
-"""Rows of a Parquet row group: what a streaming reader holds in memory at a time."""
+"""Rows of a Parquet row group: what a writer gathers before it writes."""
 
 PRICE_UNIT = b"1e-9 pts"
 """Unit, in a field's metadata, of the fixed-point prices that readers may ask for in points."""
@@ -115,16 +115,19 @@ class PartFile:
         self.rows = 0
         self._sink = _HashingSink(path)
         self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), schema, **_options(schema))
-        self._waiting: list[pa.Table] = []
+        self._waiting = list(schema.empty_table().columns)
         self._waiting_rows = 0
 
     def append(self, table: pa.Table) -> None:
         """Add rows of the contract's exact schema."""
         self.rows += table.num_rows
-        self._waiting.append(table)
+        self._waiting = [
+            pa.chunked_array([*waiting.chunks, *column.chunks], column.type)
+            for waiting, column in zip(self._waiting, table.columns, strict=True)
+        ]
         self._waiting_rows += table.num_rows
-        if self._waiting_rows >= ROW_GROUP_ROWS:
-            self._write_groups(self._waiting_rows // ROW_GROUP_ROWS)
+        while self._waiting_rows >= ROW_GROUP_ROWS:
+            self._write_group()
 
     def close(self) -> FileEntry:
         """Write what waits, make the file durable, and read its footer back.
@@ -136,7 +139,7 @@ class PartFile:
             SchemaMismatch: The footer read back is not what was written.
         """
         if self._waiting_rows:
-            self._write_groups(1)
+            self._write_group()
         self._writer.close()
         self._sink.sync()
         self._sink.close()
@@ -165,15 +168,19 @@ class PartFile:
             self._writer.close()
         self._sink.close()
 
-    def _write_groups(self, count: int) -> None:
-        table = pa.concat_tables(self._waiting)
-        end = min(count * ROW_GROUP_ROWS, table.num_rows)
-        for start in range(0, end, ROW_GROUP_ROWS):
-            # One chunk a column: page borders, and with them the bytes, must not follow the batches' borders.
-            group = table.slice(start, min(ROW_GROUP_ROWS, end - start)).combine_chunks()
-            self._writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
-        rest = table.slice(end)
-        self._waiting, self._waiting_rows = ([rest] if rest.num_rows else []), rest.num_rows
+    def _write_group(self) -> None:
+        group = pa.Table.from_arrays([*self._next_group()], schema=self._writer.schema)
+        self._writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+        self._waiting_rows -= group.num_rows
+
+    def _next_group(self) -> Iterator[pa.Array]:
+        """Take the columns of one row group out of what waits; each gives its batches up before the next is joined.
+
+        One chunk a column: page borders, and with them the bytes, must not follow the batches' borders.
+        """
+        for position, column in enumerate(self._waiting):
+            self._waiting[position] = column.slice(ROW_GROUP_ROWS)
+            yield pa.concat_arrays(column.slice(0, ROW_GROUP_ROWS).chunks)
 
 
 def time_range(paths: list[Path]) -> TimeRange | None:
