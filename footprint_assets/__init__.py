@@ -5,3 +5,9 @@ disk); ``sources`` (files to typed columns); ``kernels`` (numba: arrays in, arra
 tables in, tables out). On top of them stand the rooms that know Dagster: ``partitions``, ``io_managers``,
 ``lake_asset``, ``assets``, ``checks``, ``jobs``, ``build``, ``definitions`` and ``cli``.
 """
+
+import os
+
+# Polars' jemalloc makes four arenas a core, and each keeps the pages of its largest batch: memory would grow with the
+# machine, not with the data. Polars adds its own options when it is first imported; whoever sets the variable decides.
+os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:4")

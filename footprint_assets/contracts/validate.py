@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from footprint_assets.contracts.forms import Rule, polars_dtype, rules_of
+from footprint_assets.contracts.forms import Rule, rules_of
 from footprint_assets.errors import FootprintError
 
 if TYPE_CHECKING:

@@ -156,12 +156,16 @@ class Partition:
             PartitionCorrupt: A file cannot be decoded.
         """
         entries = [e for e in self.manifest.files if part is None or e.name == part_name(part)]
-        with ThreadPoolExecutor(1, "decoder") as ahead, self._decoding():
-            decoded = self._decode(entries, columns, rows)
-            waiting = ahead.submit(next, decoded, None)
-            while (batch := waiting.result()) is not None:
+        try:
+            with ThreadPoolExecutor(1, "decoder") as ahead, self._decoding():
+                decoded = self._decode(entries, columns, rows)
                 waiting = ahead.submit(next, decoded, None)
-                yield batch
+                while (batch := waiting.result()) is not None:
+                    waiting = ahead.submit(next, decoded, None)
+                    yield batch
+        finally:
+            # What the decoder allocated and others freed stays with its thread's heap, and its thread is over.
+            pa.default_memory_pool().release_unused()
 
     def frames(
         self,
