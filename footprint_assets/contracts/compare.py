@@ -151,8 +151,11 @@ def _column_changes(old: Contract, new: Contract) -> Iterator[Change]:
 
 def _field_changes(old: Field, new: Field) -> Iterator[Change]:
     name = old.name
-    if (old.physical, old.symbols) != (new.physical, new.symbols):
+    if (old.physical, old.symbols, old.is_list) != (new.physical, new.symbols, new.is_list):
         yield _type_change(old, new)
+    elif old.nullable_items != new.nullable_items:
+        level, words = (Level.MINOR, "nullable") if new.nullable_items else (Level.MAJOR, "required")
+        yield Change(level, f"the items of {name} became {words}")
     if old.nullable != new.nullable:
         level, words = (Level.MINOR, "nullable") if new.nullable else (Level.MAJOR, "required")
         yield Change(level, f"{name} became {words}")
@@ -168,7 +171,8 @@ def _field_changes(old: Field, new: Field) -> Iterator[Change]:
 
 def _type_change(old: Field, new: Field) -> Change:
     words = f"{old.name} went from {old.type_name} to {new.type_name}"
-    if new.physical in _WIDENS.get(old.physical, ()):
+    lists = ((old.is_list, old.nullable_items), (new.is_list, new.nullable_items))
+    if new.physical in _WIDENS.get(old.physical, ()) and lists[0] == lists[1]:
         return Change(Level.MINOR, f"{words}, wider")
     if old.physical == new.physical == "enum" and new.symbols[: len(old.symbols)] == old.symbols:
         return Change(Level.MINOR, f"{words}, values added at the end")

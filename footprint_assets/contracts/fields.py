@@ -31,6 +31,19 @@ UNITS = frozenset(
         *("date", "year", "month", "day", "yyyymm", "ns", "ns UTC", "s", "min"),
         *("pts", "ticks", "rows", "bars", "1e-9", "1e-9 pts", "1e-9 currency", "pts/bar", "ticks/bar"),
         *("contracts", "orders", "trades", "contracts/s", "trades/s", "contracts/bar"),
+        *(
+            "ms",
+            "days",
+            "bps",
+            "pts^2",
+            "pts^4",
+            "pts/min",
+            "pts/min^2",
+            "pts/s",
+            "pts/contract",
+            "1/contract",
+        ),
+        *("ticks/contract", "contracts/pt", "contracts/pt^2", "contracts/tick", "contracts*ns", "USD/pt"),
     }
 )
 BOUNDS = ("ge", "gt", "le", "lt")
@@ -72,13 +85,15 @@ class Field:
     Args:
         name: Column name.
         physical: ``int8`` to ``int64``, ``uint8`` to ``uint32``, ``float32``, ``float64``, ``bool``, ``string``,
-            ``date``, ``timestamp[ns, <time zone>]`` or ``enum``.
+            ``date``, ``timestamp[ns, <time zone>]`` or ``enum``; of a list column the type of its items.
         nullable: Whether null is a value: not visible or not known.
         doc: What the column means.
         unit: Unit of the values; ``1`` for dimensionless numbers, ``none`` for text, enums and flags.
         kind: Role of the column, one of ``KINDS``.
         symbols: Values of an ``enum`` in physical order.
         checks: What the values must satisfy.
+        is_list: Whether a value is a list, of any length, of the physical type.
+        nullable_items: Whether the items of a list may be null.
     """
 
     name: str
@@ -89,15 +104,19 @@ class Field:
     kind: str
     symbols: tuple[str, ...] = ()
     checks: Checks = Checks()
+    is_list: bool = False
+    nullable_items: bool = False
 
     @property
     def is_float(self) -> bool:
-        """Whether the column holds floats."""
+        """Whether the column holds floats, or lists of them."""
         return self.physical.startswith("float")
 
     @property
     def type_name(self) -> str:
         """The physical type in one word for people, enum values included."""
+        if self.is_list:
+            return f"list<{self.physical}{'?' if self.nullable_items else ''}>"
         return f"enum({', '.join(self.symbols)})" if self.physical == "enum" else self.physical
 
 
@@ -111,10 +130,13 @@ def parse_field(raw: dict[str, Any]) -> Field:
         The field. A text limited to a list of values is an enum, because Avro enums cannot spell ``1m`` or ``~``.
     """
     avro, nullable = unwrap(raw["type"])
+    is_list, nullable_items = is_array(avro), False
+    if is_list:
+        avro, nullable_items = unwrap(avro["items"])
     listed = dict(raw.get("checks", {}))
     if isinstance(avro, dict) and avro["type"] == "enum":
         physical, symbols = "enum", tuple(avro["symbols"])
-    elif avro == "string" and "isin" in listed:
+    elif avro == "string" and "isin" in listed and not is_list:
         physical, symbols = "enum", tuple(listed.pop("isin"))
     else:
         physical, symbols = _physical(avro, raw.get("width")), ()
@@ -129,6 +151,8 @@ def parse_field(raw: dict[str, Any]) -> Field:
         kind=raw["kind"],
         symbols=symbols,
         checks=Checks(**listed),
+        is_list=is_list,
+        nullable_items=nullable_items,
     )
 
 
@@ -137,6 +161,11 @@ def unwrap(avro: Any) -> tuple[Any, bool]:
     if isinstance(avro, list) and len(avro) == 2 and avro[0] == "null":
         return avro[1], True
     return avro, False
+
+
+def is_array(avro: Any) -> bool:
+    """Whether an Avro type is an array: the column holds lists."""
+    return isinstance(avro, dict) and avro.get("type") == "array"
 
 
 def _physical(avro: Any, width: str | None) -> str:

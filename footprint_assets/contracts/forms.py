@@ -59,6 +59,8 @@ class TableColumn:
 
 def polars_dtype(field: Field) -> pl.DataType:
     """The polars type of a column."""
+    if field.is_list:
+        return pl.List(_POLARS[field.physical])
     if field.physical == "enum":
         return pl.Enum(field.symbols)
     if field.physical.startswith("timestamp"):
@@ -108,7 +110,7 @@ def _arrow_type(field: Field) -> pa.DataType:
         return pa.timestamp("ns", tz=_zone(field))
     special = {"bool": pa.bool_(), "string": pa.large_string(), "date": pa.date32()}
     found: pa.DataType = special.get(field.physical) or getattr(pa, field.physical)()
-    return found
+    return pa.large_list(pa.field("item", found)) if field.is_list else found
 
 
 def _arrow_metadata(field: Field) -> dict[str, str]:
@@ -187,6 +189,10 @@ class Rule:
                 return values.is_null()
             case "finite":
                 found = ~values.is_finite()
+            case "items_finite":
+                found = values.list.eval(~pl.element().is_finite()).list.any()
+            case "items_not_null":
+                found = values.list.eval(pl.element().is_null()).list.any()
             case "ge":
                 found = values < self.value
             case "gt":
@@ -217,6 +223,9 @@ class Rule:
 def rules_of(field: Field) -> list[Rule]:
     """The value checks of a column; null is not among them, the type says whether it is allowed."""
     checks = field.checks
+    if field.is_list:
+        rules = [] if field.nullable_items else [Rule("no null item", "items_not_null")]
+        return [*rules, Rule("finite items", "items_finite")] if field.is_float and checks.finite else rules
     rules = [Rule("finite", "finite")] if field.is_float and checks.finite else []
     rules += [
         Rule(f"{_BOUND_SIGNS[name]} {value}", name, value)

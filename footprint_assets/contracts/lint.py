@@ -19,6 +19,7 @@ from footprint_assets.contracts.fields import (
     UNITS,
     WIDTHS,
     Field,
+    is_array,
     parse_field,
     unwrap,
 )
@@ -114,6 +115,11 @@ def _lint_type(avro: Any) -> Iterator[str]:
     inner, nullable = unwrap(avro)
     if isinstance(avro, list) and not nullable:
         yield 'a union is ["null", T], null first'
+    elif is_array(inner):
+        yield from (f"type attribute {name!r} is unknown" for name in inner if name not in ("type", "items"))
+        items, _ = unwrap(inner.get("items"))
+        if not isinstance(items, str) or items not in AVRO_PHYSICAL:
+            yield f"items {inner.get('items')!r} are no primitive type"
     elif isinstance(inner, dict):
         yield from _lint_complex_type(inner)
     elif not isinstance(inner, str) or inner not in AVRO_PHYSICAL:
@@ -146,6 +152,8 @@ def _lint_complex_type(avro: dict[str, Any]) -> Iterator[str]:
 
 def _lint_width(raw: dict[str, Any]) -> Iterator[str]:
     inner, _ = unwrap(raw["type"])
+    if is_array(inner):
+        inner, _ = unwrap(inner.get("items"))
     allowed = WIDTHS.get(inner, ()) if isinstance(inner, str) else ()
     if "width" in raw and raw["width"] not in allowed:
         yield f"width {raw['width']!r} does not fit type {inner!r}"
@@ -183,23 +191,23 @@ def _lint_checks(raw: dict[str, Any]) -> Iterator[str]:
 
 def _lint_checks_fit(field: Field, unit: Any) -> Iterator[str]:
     """Checks and unit against the type they stand beside."""
-    checks, numeric = field.checks, field.is_float or "int" in field.physical
+    checks, numeric = field.checks, not field.is_list and (field.is_float or "int" in field.physical)
     low = [value for value in (checks.ge, checks.gt) if value is not None]
     high = [value for value in (checks.le, checks.lt) if value is not None]
     if (low or high or checks.isin) and not numeric:
-        yield f"bounds and isin do not fit {field.physical}"
+        yield f"bounds and isin do not fit {field.type_name}"
     if checks.isin and any(isinstance(value, bool) or not isinstance(value, int) for value in checks.isin):
         yield "isin over numbers lists integers"
     if field.symbols and not all(isinstance(symbol, str) for symbol in field.symbols):
         yield "isin over text lists texts"
     if len(low) > 1 or len(high) > 1 or (low and high and low[0] > high[0]):
         yield "the bounds contradict each other"
-    if checks.matches is not None and field.physical != "string":
-        yield f"matches does not fit {field.physical}"
+    if checks.matches is not None and field.type_name != "string":
+        yield f"matches does not fit {field.type_name}"
     if not checks.finite and not field.is_float:
-        yield f"finite does not fit {field.physical}"
+        yield f"finite does not fit {field.type_name}"
     if (field.physical in _UNITLESS) != (unit == "none"):
-        yield f"unit {unit!r} does not fit {field.physical}"
+        yield f"unit {unit!r} does not fit {field.type_name}"
     if field.physical.startswith("timestamp") and unit != "ns UTC":
         yield "an instant has the unit 'ns UTC'"
 
@@ -223,6 +231,8 @@ def _lint_order(raw: dict[str, Any], names: list[Any], fields: dict[str, Field])
         )
         nullable = [column for column in columns if column in fields and fields[column].nullable]
         yield from (f"{label!r} names {column!r}, which is nullable" for column in nullable)
+        lists = [column for column in columns if column in fields and fields[column].is_list]
+        yield from (f"{label!r} names {column!r}, which is a list" for column in lists)
         floats = [column for column in columns if column in fields and fields[column].is_float]
         yield from (f"{label!r} names {column!r}, which is a float" for column in floats)
     if set(sort[: len(key)]) != set(key):

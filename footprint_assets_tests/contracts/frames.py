@@ -23,8 +23,14 @@ def valid_frame(contract: Contract, rows: int = 4) -> pl.DataFrame:
 
 
 def column(field: Field, rows: int, *, counting: bool = False) -> pl.Series:
-    """Values that keep the checks of one column: rising when counting, else one value with a null in the second row."""
+    """Values that keep the checks of one column: rising when counting, else one value with a null in the second row.
+
+    Lists are of every length from none, and hold a null where their items may be null.
+    """
     values = _values(field, rows, counting=counting)
+    if field.is_list:
+        tail = [None] if field.nullable_items else []
+        values = [values[:length] + tail for length in range(rows)]
     if field.nullable and rows > 1:
         values[1] = None
     return pl.Series(field.name, values, dtype=polars_dtype(field), strict=True)
@@ -54,7 +60,7 @@ def _values(field: Field, rows: int, *, counting: bool) -> list[object]:
 
 def broken_value(field: Field, check: str) -> object:
     """A value of the right type that breaks one check of a column."""
-    value = getattr(field.checks, check)
+    value = getattr(field.checks, check, None)
     number = float if field.is_float else int
     match check:
         case "ge":
@@ -65,6 +71,8 @@ def broken_value(field: Field, check: str) -> object:
             return number(value)
         case "isin":
             return max(value) + 1
+        case "items_not_null":
+            return [None]
         case "matches":
             return "not a value-of this column"
     raise ValueError(check)

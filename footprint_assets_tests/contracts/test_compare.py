@@ -13,9 +13,11 @@ from footprint_assets_tests.contracts.test_lint import (
     GOOD,
     SIDE,
     SIZE,
+    SIZES,
     SPAN,
     SYMBOL,
     TS,
+    add,
     drop_field,
     set_field,
     set_record,
@@ -96,6 +98,37 @@ VERDICTS = [
     ("table name", set_record(name="trades"), Level.MAJOR, "renamed from silver.future.prints"),
     ("layer", set_record(namespace="gold.future"), Level.MAJOR, "to gold.future.prints"),
 ]
+
+
+LIST_VERDICTS = [
+    ("wider items", {"width": "int32"}, Level.MINOR, "from list<int16?> to list<int32?>, wider"),
+    ("narrower items", {"width": "int8"}, Level.MAJOR, "from list<int16?> to list<int8?>"),
+    (
+        "items required",
+        {"type": {"type": "array", "items": "int"}},
+        Level.MAJOR,
+        "items of sizes became required",
+    ),
+    ("no list", {"type": ["null", "int"], "default": None}, Level.MAJOR, "from list<int16?> to int16"),
+]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "level", "reason"), [v[1:] for v in LIST_VERDICTS], ids=[v[0] for v in LIST_VERDICTS]
+)
+def test_verdict_on_a_list_column(attributes, level, reason):
+    old, new = (parse(changed(change)) for change in (add(SIZES), add(SIZES, **attributes)))
+    verdict = compare(old, new)
+    assert verdict.level is level, verdict.reasons
+    assert reason in " ".join(verdict.reasons)
+    assert old.fingerprint != new.fingerprint
+
+
+def test_items_of_a_list_may_become_nullable():
+    strict = {"type": "array", "items": "int"}
+    old, new = (parse(changed(change)) for change in (add(SIZES, type=strict), add(SIZES)))
+    assert compare(old, new).level is Level.MINOR
+    assert old.fingerprint != new.fingerprint
 
 
 def changed(change):

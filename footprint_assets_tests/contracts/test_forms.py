@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from footprint_assets.contracts import Field, all_keys, load
-from footprint_assets.contracts.forms import arrow_schema, polars_schema
+from footprint_assets.contracts.forms import arrow_schema, polars_schema, rules_of
 from footprint_assets_tests.contracts.frames import valid_frame
 
 KEYS = all_keys()
@@ -79,7 +79,7 @@ def test_the_plain_columns_say_what_the_schemas_say(contract):
     assert [column.name for column in columns] == contract.polars_schema.names()
     assert [column.nullable for column in columns] == [field.nullable for field in contract.arrow_schema]
     assert all(column.tags["unit"] and column.description for column in columns)
-    with_checks = [field.name for field in contract.fields if field.is_float or field.checks.as_dict()]
+    with_checks = [field.name for field in contract.fields if rules_of(field)]
     assert [column.name for column in columns if column.constraints] == with_checks
 
 

@@ -69,6 +69,14 @@ GOOD = {
     ],
 }
 TS, SYMBOL, SIDE, SIZE, BID, SPAN = range(6)
+SIZES = {
+    "name": "sizes",
+    "type": {"type": "array", "items": ["null", "int"]},
+    "width": "int16",
+    "doc": "Sizes of the parts.",
+    "unit": "contracts",
+    "kind": "derived",
+}
 
 
 def set_record(**attributes):
@@ -89,6 +97,16 @@ def drop_field(position, name):
 
 def set_type(position, **attributes):
     return lambda raw: raw["fields"][position]["type"].update(attributes)
+
+
+def add(field, *, record=None, **attributes):
+    """A change that appends a field, with attributes of it and of the record set."""
+
+    def change(raw):
+        raw["fields"].append({**copy.deepcopy(field), **attributes})
+        raw.update(record or {})
+
+    return change
 
 
 BROKEN = [
@@ -132,6 +150,20 @@ BROKEN = [
         set_field(SPAN, type=copy.deepcopy(GOOD["fields"][SIDE]["type"]), checks={}),
         "2 times",
     ),
+    ("list of lists", add(SIZES, type={"type": "array", "items": SIZES["type"]}), "no primitive type"),
+    (
+        "list of instants",
+        add(SIZES, type={"type": "array", "items": GOOD["fields"][TS]["type"]}),
+        "primitive",
+    ),
+    ("list of nothing", add(SIZES, type={"type": "array"}), "no primitive type"),
+    ("list with a default", add(SIZES, type={**SIZES["type"], "default": []}), "'default' is unknown"),
+    ("list wider than its items", add(SIZES, width="uint32"), "'uint32' does not fit"),
+    ("bound on a list", add(SIZES, checks={"ge": 0}), "do not fit list<int16?>"),
+    ("expression on a list", add(SIZES, checks={"matches": "a"}), "matches does not fit"),
+    ("finite on a list of integers", add(SIZES, checks={"finite": False}), "finite does not fit"),
+    ("list of numbers without a unit", add(SIZES, unit="none"), "does not fit list<int16?>"),
+    ("list as a key", add(SIZES, record={"key": ["sizes"], "sort": ["sizes"]}), "which is a list"),
     ("empty checks", set_field(SIZE, checks={}), "not a filled object"),
     ("unknown check", set_field(SIZE, checks={"min": 0}), "['min'] are unknown"),
     ("bound that is text", set_field(SIZE, checks={"ge": "0"}), "not a number"),
@@ -174,6 +206,23 @@ BROKEN = [
 
 def test_a_well_formed_contract_has_no_findings():
     assert lint(GOOD, "silver.future.prints") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        add(SIZES),
+        add(SIZES, type=["null", {"type": "array", "items": "int"}], default=None),
+        add(SIZES, type={"type": "array", "items": "float"}, width="float32", checks={"finite": False}),
+        add(SIZES, type={"type": "array", "items": "string"}, unit="none", width=None),
+    ],
+)
+def test_a_list_column_is_well_formed(change):
+    raw = copy.deepcopy(GOOD)
+    change(raw)
+    if raw["fields"][-1]["width"] is None:
+        del raw["fields"][-1]["width"]
+    assert lint(raw, "silver.future.prints") == []
 
 
 @pytest.mark.parametrize(

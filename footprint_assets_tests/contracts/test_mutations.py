@@ -18,12 +18,15 @@ KEYS = all_keys()
 
 def other_dtype(field: Field) -> pl.DataType:
     """The nearest wrong type: the one a careless step would write."""
+    if field.is_list:
+        return pl.List(other_dtype(dataclasses.replace(field, is_list=False)))
     near = {
         "int8": pl.Int16(),
         "int16": pl.Int32(),
         "int32": pl.Int64(),
         "int64": pl.UInt64(),
         "float64": pl.Float32(),
+        "float32": pl.Float64(),
         "bool": pl.Int8(),
         "string": pl.Categorical(),
         "date": pl.Datetime("us"),
@@ -61,11 +64,13 @@ def value_mutations(frame: pl.DataFrame, field: Field) -> Iterator[tuple[str, pl
     if not field.nullable:
         yield "not null", with_last(frame, field, None)
     for rule in rules_of(field):
-        values = (
-            [float("nan"), float("inf"), float("-inf")]
-            if rule.check == "finite"
-            else [broken_value(field, rule.check)]
-        )
+        not_finite: list[object] = [float("nan"), float("inf"), float("-inf")]
+        if rule.check == "finite":
+            values = not_finite
+        elif rule.check == "items_finite":
+            values = [[1.0, value] for value in not_finite]
+        else:
+            values = [broken_value(field, rule.check)]
         for value in values:
             yield rule.name, with_last(frame, field, value)
 

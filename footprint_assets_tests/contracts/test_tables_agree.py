@@ -26,7 +26,7 @@ def test_gold_footprint_bars_are_the_closed_silver_bars_with_more_columns():
     assert list(gold.fields[: len(carried)]) == carried
 
 
-@pytest.mark.parametrize("attribute", ["physical", "symbols"])
+@pytest.mark.parametrize("attribute", ["physical", "is_list", "symbols"])
 def test_a_name_in_one_unit_has_one_type_within_a_layer_and_product(attribute):
     meanings = defaultdict(set)
     for key in all_keys():
