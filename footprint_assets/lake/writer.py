@@ -120,6 +120,7 @@ class Stage:
         self._layout = layout
         self._lock_timeout_s = lock_timeout_s
         self._symbols: dict[str, _Symbol] = {}
+        self._drafts: dict[str, _Draft] | None = None
         self._ended = ""
         with self._failing():
             self._owned = OwnedStage(layout)
@@ -203,6 +204,27 @@ class Stage:
                 staged.filtered[rule] = staged.filtered.get(rule, 0) + rows
             staged.notes |= {name: _plain(value) for name, value in (notes or {}).items()}
 
+    def finish(self) -> None:
+        """Close every file and account for every row; nothing can be written afterwards.
+
+        ``publish`` does it where nobody has. Finish several stages first, and none of them is public before the rows
+        of all are accounted for.
+
+        Raises:
+            ConservationBroken: Rows read are not accounted for.
+            StageClosed: The stage has ended, or no symbol was declared.
+            WriteFailed: The file system refused.
+        """
+        with self._failing():
+            if not self._symbols:
+                raise StageClosed(
+                    "a stage without symbols cannot be published",
+                    where={"table": self.table, "dt": self.dt},
+                    remedy="Declare each symbol of the trade date, with rows or without.",
+                )
+            if self._drafts is None:
+                self._drafts = {symbol: self._close_files(symbol) for symbol in self.symbols}
+
     def publish(self) -> Publication:
         """Make every staged symbol public, and take out the symbols that are no longer part of the trade date.
 
@@ -217,16 +239,10 @@ class Stage:
             WriteFailed: The file system refused; nothing was published.
         """
         try:
-            with self._failing():
-                if not self._symbols:
-                    raise StageClosed(
-                        "a stage without symbols cannot be published",
-                        where={"table": self.table, "dt": self.dt},
-                        remedy="Declare each symbol of the trade date, with rows or without.",
-                    )
-                drafts = {symbol: self._close_files(symbol) for symbol in self.symbols}
-                with table_date_locked(self._layout, self.table, self.dt, self._lock_timeout_s):
-                    publication = self._commit(drafts)
+            self.finish()
+            assert self._drafts is not None
+            with self._failing(), table_date_locked(self._layout, self.table, self.dt, self._lock_timeout_s):
+                publication = self._commit(self._drafts)
             self._ended = "published"
         finally:
             self._release()
@@ -342,9 +358,9 @@ class Stage:
     @contextlib.contextmanager
     def _failing(self, symbol: str | None = None) -> Iterator[None]:
         """Refuse an ended stage; let no half-written one be published; name the partition in file-system errors."""
-        if self._ended:
+        if self._ended or (symbol is not None and self._drafts is not None):
             raise StageClosed(
-                f"the stage was {self._ended}",
+                f"the stage was {self._ended or 'finished'}",
                 where={"table": self.table, "dt": self.dt},
                 remedy="Open a new stage with Lake.stage.",
             )

@@ -449,6 +449,29 @@ def test_a_published_or_discarded_stage_takes_no_more_rows(lake: Lake) -> None:
         stage.declare("ESU5")
 
 
+def test_a_finished_stage_takes_no_more_rows_and_is_published_as_it_is(lake: Lake) -> None:
+    with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
+        stage.write("ESU5", rows("ESU5"))
+        stage.finish()
+        assert lake.symbols(TABLE, DAY) == []
+        with pytest.raises(StageClosed, match="the stage was finished"):
+            stage.write("ESU5", rows("ESU5"))
+        stage.finish()
+        stage.publish()
+    assert published(lake) == {"ESU5": 1}
+
+
+def test_rows_that_are_not_accounted_for_end_a_stage_before_it_is_published(lake: Lake) -> None:
+    with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
+        stage.write("ESU5", rows("ESU5"))
+        stage.count("ESU5", rows_in=201)
+        with pytest.raises(ConservationBroken):
+            stage.finish()
+        with pytest.raises(StageClosed):
+            stage.publish()
+    assert staging(lake) == []
+
+
 def test_a_manifest_carries_no_clock(lake: Lake) -> None:
     publish(lake, {"ESU5": 1})
     first = (directory(lake) / "_MANIFEST.json").read_bytes()
