@@ -145,8 +145,11 @@ def _metadata(field: pa.Field, key: bytes) -> str:
 
 
 def _require_table(table: str) -> None:
-    known = contracts.all_keys()
-    if table in known:
+    try:
+        contracts.load(table)
+    except contracts.ContractNotFound:
+        known = contracts.all_keys()
+    else:
         return
     by_short_name = {key.rpartition(".")[2]: key for key in known}
     near = difflib.get_close_matches(table, known, n=3) or [

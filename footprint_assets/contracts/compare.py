@@ -129,6 +129,8 @@ def _record_changes(old: Contract, new: Contract) -> Iterator[Change]:
         yield Change(Level.MAJOR, f"the order of {', '.join(moved)} changed")
     for name in shared:
         yield from _field_changes(old.field(name), new.field(name))
+    if old.per_level != new.per_level:
+        yield Change(Level.MAJOR, "the columns that carry the name of a level changed")
 
 
 def _column_changes(old: Contract, new: Contract) -> Iterator[Change]:

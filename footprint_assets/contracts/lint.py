@@ -29,6 +29,10 @@ COLUMN_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 SEMVER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RECORD_ATTRIBUTES = ("type", "name", "namespace", "doc", "version", "key", "sort", "fields")
+PER_LEVEL = "per_level"
+"""Record attribute of a contract that the tables of every level share: the kinds of columns that carry its name."""
+LEVEL = "level"
+"""Part of such a contract's name that stands for the name of a level."""
 _FIELD_REQUIRED = ("name", "type", "doc", "unit", "kind")
 _FIELD_ATTRIBUTES = {*_FIELD_REQUIRED, "width", "checks", "default"}
 _CHECKS = {*BOUNDS, "isin", "matches", "finite"}
@@ -48,7 +52,9 @@ def lint(raw: Any, key: str | None = None) -> list[str]:
     if not isinstance(raw, dict):
         return ["a contract is a JSON object"]
     findings = [f"attribute {name!r} is missing" for name in _RECORD_ATTRIBUTES if name not in raw]
-    findings += [f"attribute {name!r} is unknown" for name in raw if name not in _RECORD_ATTRIBUTES]
+    findings += [
+        f"attribute {name!r} is unknown" for name in raw if name not in (*_RECORD_ATTRIBUTES, PER_LEVEL)
+    ]
     if findings:
         return findings
     findings += _lint_record(raw, key)
@@ -67,6 +73,8 @@ def lint(raw: Any, key: str | None = None) -> list[str]:
     ]
     findings += _lint_enum_names(raw["fields"])
     findings += _lint_order(raw, names, {field.name: field for field in fields})
+    if PER_LEVEL in raw:
+        findings += _lint_per_level(raw, fields)
     return findings
 
 
@@ -237,6 +245,19 @@ def _lint_order(raw: dict[str, Any], names: list[Any], fields: dict[str, Field])
         yield from (f"{label!r} names {column!r}, which is a float" for column in floats)
     if set(sort[: len(key)]) != set(key):
         yield "'sort' does not start with the columns of 'key', so uniqueness cannot be seen from neighbours"
+
+
+def _lint_per_level(raw: dict[str, Any], fields: list[Field]) -> Iterator[str]:
+    kinds = raw[PER_LEVEL]
+    if not isinstance(kinds, list) or any(kind not in KINDS or kinds.count(kind) > 1 for kind in kinds):
+        yield f"{PER_LEVEL!r} is not a list of distinct kinds of columns"
+        return
+    if str(raw["name"]).split("_").count(LEVEL) != 1:
+        yield f"'name' {raw['name']!r} has not one part {LEVEL!r}, which would stand for the name of a level"
+    prefixed = [field.name for field in fields if field.kind in kinds]
+    for label in ("key", "sort"):
+        shared = [name for name in prefixed if isinstance(raw[label], list) and name in raw[label]]
+        yield from (f"{label!r} names {name!r}, which every level calls otherwise" for name in shared)
 
 
 def _text(value: Any) -> bool:

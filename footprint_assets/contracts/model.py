@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from footprint_assets.contracts import forms
 from footprint_assets.contracts.fields import Field, parse_field
-from footprint_assets.contracts.lint import lint
+from footprint_assets.contracts.lint import COLUMN_NAME, LEVEL, PER_LEVEL, lint
 from footprint_assets.errors import FootprintError
 
 if TYPE_CHECKING:
@@ -39,9 +40,13 @@ class BrokenContract(ContractError):  # noqa: N818 - reads as the fact it states
     """A contract file is not well formed."""
 
 
+class LevelNameTaken(ContractError):  # noqa: N818 - reads as the fact it states
+    """A level is named so that one of its tables would be another table."""
+
+
 @dataclass(frozen=True)
 class Contract:
-    """The promise one table keeps.
+    """The promise one table keeps, or the tables of every level share.
 
     Args:
         name: Dataset key, such as ``silver.future.trades_clean``.
@@ -50,6 +55,8 @@ class Contract:
         key: Columns that no two rows of a partition share; empty where rows have no identity.
         sort: Columns the rows of a partition are ordered by, ascending.
         fields: The columns in physical order.
+        per_level: Of a contract that the tables of every level share, the kinds of columns that carry the level's name;
+            ``None`` for a table's own.
     """
 
     name: str
@@ -58,6 +65,7 @@ class Contract:
     key: tuple[str, ...]
     sort: tuple[str, ...]
     fields: tuple[Field, ...]
+    per_level: tuple[str, ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -71,6 +79,27 @@ class Contract:
             KeyError: The contract has no such column.
         """
         return self._by_name[name]
+
+    def of_level(self, level: str) -> Contract:
+        """The contract of one level's table.
+
+        Args:
+            level: Name of the level in lower case, such as ``pm_high``.
+
+        Returns:
+            This contract under the level's name, its columns of the kinds ``per_level`` prefixed by it. It has a
+            fingerprint of its own.
+        """
+        assert self.per_level is not None, f"{self.name} is no contract of levels"
+        return replace(
+            self,
+            name=_named(self.name, level),
+            fields=tuple(
+                replace(field, name=f"{level}_{field.name}") if field.kind in self.per_level else field
+                for field in self.fields
+            ),
+            per_level=None,
+        )
 
     def columns_of_kind(self, *kinds: str) -> tuple[str, ...]:
         """Names of the columns of these kinds, in physical order."""
@@ -145,6 +174,7 @@ def parse(raw: Mapping[str, Any], key: str | None = None) -> Contract:
         key=tuple(raw["key"]),
         sort=tuple(raw["sort"]),
         fields=tuple(parse_field(field) for field in raw["fields"]),
+        per_level=tuple(raw[PER_LEVEL]) if PER_LEVEL in raw else None,
     )
 
 
@@ -154,13 +184,66 @@ def path_of(key: str, root: Path = CONTRACTS_DIR) -> Path:
 
 
 def all_keys(root: Path = CONTRACTS_DIR) -> list[str]:
-    """Dataset keys of every contract, sorted."""
+    """Names of every contract file, sorted: of a table, or of the tables every level has."""
     return sorted(".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.avsc"))
+
+
+def table_keys(levels: Iterable[str], root: Path = CONTRACTS_DIR) -> list[str]:
+    """Dataset keys of every table there is with these levels, sorted.
+
+    Args:
+        levels: Names of levels, such as ``PM_HIGH``.
+        root: Directory of the contracts.
+
+    Returns:
+        The tables that have a contract file of their own, and those of each level.
+
+    Raises:
+        LevelNameTaken: A level's table would be another table.
+    """
+    shared = templates(root)
+    own = [key for key in all_keys(root) if key not in shared]
+    return sorted([*own, *(level_key(key, level, root) for level in levels for key in shared)])
+
+
+@cache
+def templates(root: Path = CONTRACTS_DIR) -> Mapping[str, Contract]:
+    """The contracts that the tables of every level share, by name."""
+    # Only these names may be a template's; the others are not read for it.
+    named = [key for key in all_keys(root) if LEVEL in key.rpartition(".")[2].split("_")]
+    return {key: contract for key in named if (contract := load(key, root)).per_level is not None}
+
+
+def level_key(template: str, level: str, root: Path = CONTRACTS_DIR) -> str:
+    """Dataset key of one level's table.
+
+    Args:
+        template: Name of the shared contract, such as ``gold.future.level_features``.
+        level: Name of the level, such as ``PM_HIGH``; ``LEVEL`` gives the name of the contract itself.
+        root: Directory of the contracts.
+
+    Returns:
+        The key, such as ``gold.future.pm_high_features``.
+
+    Raises:
+        LevelNameTaken: A table that is not a level's has this key.
+    """
+    key = _named(template, level.lower())
+    if key != template and path_of(key, root).exists():
+        raise LevelNameTaken(
+            f"A level called {level} would have the table {key}, which is another table's name.",
+            where={"level": level, "contract": path_of(key, root).name},
+            remedy="Give the level another name in FOOTPRINT_LEVELS__PIPELINES.",
+        )
+    return key
 
 
 @cache
 def load(key: str, root: Path = CONTRACTS_DIR) -> Contract:
     """Load the contract of a dataset; later calls return the same object.
+
+    A table has the contract file of its name. Where there is none, it may be the table of a level, whose contract is
+    made of the one all levels share.
 
     Args:
         key: Dataset key, such as ``silver.future.trades_clean``.
@@ -177,6 +260,8 @@ def load(key: str, root: Path = CONTRACTS_DIR) -> Contract:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if contract := _of_level(key, root):
+            return contract
         known = ", ".join(all_keys(root)) or "none"
         raise ContractNotFound(
             "There is no contract for this dataset.", where={"table": key}, remedy=f"Use one of: {known}."
@@ -186,6 +271,36 @@ def load(key: str, root: Path = CONTRACTS_DIR) -> Contract:
     except ValueError as error:
         raise BrokenContract(f"The contract is not JSON: {error}.", where={"contract": key}) from error
     return parse(raw, key)
+
+
+def _of_level(key: str, root: Path) -> Contract | None:
+    """The contract of a level's table, found by its name; ``None`` where no level's table is called so."""
+    found = []
+    for name, template in templates(root).items():
+        before, after = (re.escape(text) for text in _around_level(name))
+        if match := re.fullmatch(f"{before}(?P<level>{COLUMN_NAME.pattern}){after}", key):
+            found.append(template.of_level(match["level"]))
+    if len(found) > 1:
+        raise BrokenContract(
+            "Two contracts of levels fit this dataset.",
+            where={"table": key},
+            remedy="Rename one of the .avsc files with the attribute per_level.",
+        )
+    return found[0] if found else None
+
+
+def _named(template: str, level: str) -> str:
+    before, after = _around_level(template)
+    return f"{before}{level}{after}"
+
+
+def _around_level(template: str) -> tuple[str, str]:
+    """What stands before and after the part of a shared contract's name that stands for the level."""
+    namespace, _, name = template.rpartition(".")
+    parts = name.split("_")
+    position = parts.index(LEVEL)
+    before = "".join(f"{part}_" for part in parts[:position])
+    return f"{namespace}.{before}", "".join(f"_{part}" for part in parts[position + 1 :])
 
 
 def _unique_attributes(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
