@@ -6,11 +6,12 @@ import dagster as dg
 
 from footprint_assets import contracts
 from footprint_assets.asset_checks import build_asset_check
-from footprint_assets.assets import TABLES
+from footprint_assets.assets import tables
 from footprint_assets.checks import CHECKS
 from footprint_assets.io_managers import HivePartitionedParquetIOManager
 from footprint_assets.jobs import build_jobs
-from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH, build_asset
+from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH, build_assets
+from footprint_assets.partitions import lookback
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 
@@ -28,15 +29,16 @@ def build_definitions(
         Assets, checks, jobs and resources; steps run in process.
 
     Raises:
+        LevelNameTaken: A level of the settings is named so that one of its tables would be another table.
         ValidationDisabled: The environment switches contract validation off.
     """
     contracts.refuse_if_disabled()
     bench = Workbench(settings)
     resources: dict[str, object] = {WORKBENCH: bench, IO_MANAGER: HivePartitionedParquetIOManager(bench)}
     return dg.Definitions(
-        assets=[build_asset(table) for table in TABLES],
+        assets=build_assets(tables(settings), lookback(settings.history)),
         asset_checks=[build_asset_check(check) for check in CHECKS],
-        jobs=build_jobs(),
+        jobs=build_jobs(tables(settings)),
         resources=resources | (resource_overrides or {}),
         executor=dg.in_process_executor,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from footprint_assets import calendar as cme
 from footprint_assets import sample
-from footprint_assets.assets import TABLES
+from footprint_assets.assets import tables
 from footprint_assets.audit import audit, published_dates
 from footprint_assets.console import Advance
 from footprint_assets.errors import FootprintError
@@ -72,7 +72,7 @@ def summary(settings: Settings) -> tuple[list[str], list[list[object]]]:
     """Headings and rows of the closing table: what every table holds now."""
     lake = Workbench(settings).lake
     rows: list[list[object]] = []
-    for table in TABLES:
+    for table in tables(settings):
         manifests = [m for day in lake.dates(table.key) for m in lake.manifests(table.key, day).items()]
         rows.append(
             [

@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from footprint_assets.assets import TABLES
 from footprint_assets.audit import audit
 from footprint_assets.checks import CHECKS
 from footprint_assets.lake_asset import WORKBENCH
@@ -72,11 +71,15 @@ def lake_audit() -> None:
     audit_lake()
 
 
-def build_jobs() -> list[Any]:
-    """Every job of the project."""
-    late = second_pass(TABLES)
-    early_assets = _assets([table.key for table in TABLES if table.key not in late])
-    late_assets = _assets([table.key for table in TABLES if table.key in late])
+def build_jobs(tables: tuple[LakeTable, ...]) -> list[Any]:
+    """Every job of the project.
+
+    Args:
+        tables: The lake's tables, each after its inputs.
+    """
+    late = second_pass(tables)
+    early_assets = _assets([table.key for table in tables if table.key not in late])
+    late_assets = _assets([table.key for table in tables if table.key in late])
     # An asset's contract check is part of its step and cannot be left out; the cross-table checks can.
     cross_table = dg.AssetSelection.checks(
         *(dg.AssetCheckKey(dg.AssetKey(check.table.split(".")), check.name) for check in CHECKS)

@@ -1,4 +1,6 @@
-"""The lake-asset decorator: a table's function becomes a Dagster asset that publishes only what passed its contract.
+"""The lake-asset decorators: a table's function becomes a Dagster asset that publishes only what passed its contract.
+
+Where one function gives several tables, the outcomes below are those of all of them together.
 
 Preview Dagster APIs (check specs with partitions) have two homes: here and in `asset_checks`.
 
@@ -12,9 +14,9 @@ Preview Dagster APIs (check specs with partitions) have two homes: here and in `
 """
 
 import datetime as dt
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import dagster as dg
 import polars as pl
@@ -25,7 +27,17 @@ from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
 from footprint_assets.settings import Settings
-from footprint_assets.tables import Batch, LakeTable, Scope, Staged, TableInput, each_contract, no_sources
+from footprint_assets.tables import (
+    Batch,
+    LakeTable,
+    Scope,
+    Staged,
+    TableInput,
+    each_contract,
+    no_sources,
+    passes,
+    stage_pass,
+)
 
 IO_MANAGER = "lake_io_manager"
 WORKBENCH = "workbench"
@@ -49,7 +61,7 @@ def lake_stream_asset(
     Args:
         key: Dataset key, such as ``bronze.future.trades``.
         inputs: Input name to dataset key, read at the same trade date.
-        lookback: Input name to dataset key, read at the sessions before.
+        lookback: Input name to dataset key, read at the sessions before. The function sees every contract of them.
         config: The settings groups the numbers depend on.
         sources: The source files of a trade date.
 
@@ -59,6 +71,36 @@ def lake_stream_asset(
 
     def declare(function: Callable[..., Iterable[Batch]]) -> LakeTable:
         return LakeTable(key, function, function, inputs or {}, lookback or {}, config, sources)
+
+    return declare
+
+
+def lake_stream_assets(
+    *keys: str,
+    inputs: Mapping[str, str] | None = None,
+    lookback: Mapping[str, str] | None = None,
+    config: Config = lambda _: (),
+    sources: Callable[[Scope], tuple[SourceRef, ...]] = no_sources,
+) -> Callable[[Callable[..., Iterable[Batch]]], tuple[LakeTable, ...]]:
+    """Declare several tables that one pass over the inputs gives.
+
+    All are published after the last batch of all, or none is. One that is missing or stale runs the pass again for all.
+
+    Args:
+        keys: Dataset keys, in the order the tables are published.
+        inputs: Input name to dataset key, read at the same trade date.
+        lookback: Input name to dataset key, read at the sessions before. The function sees every contract of them.
+        config: The settings groups the numbers of any of the tables depend on.
+        sources: The source files of a trade date.
+
+    Returns:
+        A decorator that makes a tuple of :class:`LakeTable`, one a key, of ``(scope, **inputs) -> Iterable[Batch]``,
+        each batch with the key of its table.
+    """
+
+    def declare(function: Callable[..., Iterable[Batch]]) -> tuple[LakeTable, ...]:
+        one = LakeTable(keys[0], function, function, inputs or {}, lookback or {}, config, sources, keys)
+        return tuple(replace(one, key=key) for key in keys)
 
     return declare
 
@@ -83,63 +125,123 @@ def lake_asset(
     """
 
     def declare(function: Callable[..., pl.DataFrame]) -> LakeTable:
-        return LakeTable(key, each_contract(function), function, inputs, lookback or {}, config)
+        return LakeTable(key, each_contract(function, [key]), function, inputs, lookback or {}, config)
 
     return declare
 
 
-def build_asset(table: LakeTable) -> dg.AssetsDefinition:
-    """Make the Dagster asset of a lake table.
+def lake_assets(
+    *keys: str,
+    inputs: Mapping[str, str],
+    lookback: Mapping[str, str] | None = None,
+    config: Config = lambda _: (),
+) -> Callable[[Callable[..., tuple[pl.DataFrame, ...]]], tuple[LakeTable, ...]]:
+    """Declare several tables one computation gives, contract by contract.
 
     Args:
-        table: The declared table.
+        keys: Dataset keys, in the order of the function's frames and of publishing.
+        inputs: Input name to dataset key, read at the same trade date.
+        lookback: Input name to dataset key, read at the sessions before, no rows where there are none.
+        config: The settings groups the numbers of any of the tables depend on.
 
     Returns:
-        A daily-partitioned asset with its contract's schema, its inputs, and the check ``contract``.
+        A decorator that makes a tuple of :class:`LakeTable`, one a key, of ``(scope, **frames) -> (DataFrame, ...)``.
     """
-    asset_key = dg.AssetKey(table.key.split("."))
-    layer, product, name = table.key.split(".")
 
-    @dg.asset(
-        name=name,
-        key_prefix=[layer, product],
+    def declare(function: Callable[..., tuple[pl.DataFrame, ...]]) -> tuple[LakeTable, ...]:
+        one = LakeTable(
+            keys[0], each_contract(function, keys), function, inputs, lookback or {}, config, together=keys
+        )
+        return tuple(replace(one, key=key) for key in keys)
+
+    return declare
+
+
+def build_assets(
+    tables: Iterable[LakeTable], lookback: dg.PartitionMapping = LOOKBACK
+) -> list[dg.AssetsDefinition]:
+    """Make the Dagster assets of lake tables, one step a pass.
+
+    Args:
+        tables: The declared tables.
+        lookback: The sessions a look-back reads.
+
+    Returns:
+        Daily-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
+    """
+    return [_build_step(together, lookback) for together in passes(tables)]
+
+
+def _build_step(tables: tuple[LakeTable, ...], lookback: dg.PartitionMapping) -> dg.AssetsDefinition:
+    """One step that computes every table of a pass: they run together or not at all."""
+    first = tables[0]
+
+    @dg.multi_asset(
+        name=_step_name(first),
         ins={
-            **{i: _input(source) for i, source in table.inputs.items()},
-            **{i: _input(source, LOOKBACK) for i, source in table.lookback.items()},
+            **{name: _input(source) for name, source in first.inputs.items()},
+            **{name: _input(source, lookback) for name, source in first.lookback.items()},
         },
+        outs={table.key.replace(".", "__"): _output(table) for table in tables},
         partitions_def=LAKE_PARTITIONS,
-        io_manager_key=IO_MANAGER,
         required_resource_keys={WORKBENCH},
-        check_specs=[_contract_check(asset_key)],
-        group_name=layer,
-        kinds={"parquet", "databento"} if layer == "bronze" else {"parquet", "polars"},
-        owners=["team:market-data"],
-        description=inspect.getdoc(table.code),
-        metadata={
-            LAKE_TABLE: table.key,
-            "contract_version": table.contract.version,
-            "dagster/column_schema": column_schema(table),
-        },
-        dagster_type=dg.Any,
+        check_specs=[_contract_check(_asset_key(table)) for table in tables],
+        can_subset=False,
     )
     def step(
         context: dg.AssetExecutionContext, **opened: TableInput
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
         scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
         try:
-            staged = table.stage(scope, opened, context.run.run_id)
+            staged = stage_pass(tables, scope, opened, context.run.run_id)
         except ContractViolation as violation:
-            yield _contract_result(asset_key, passed=False, facts={"violation": str(violation)})
+            yield _contract_result(violation.table, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation
         except FootprintError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        rows = staged.rows if isinstance(staged, Staged) else None
-        facts = {"rows_validated": rows if rows is not None else "unchanged, validated when it was published"}
-        yield dg.MaterializeResult(
-            value=staged, check_results=[_contract_result(asset_key, passed=True, facts=facts)]
-        )
+        try:
+            for table, made in zip(tables, staged, strict=True):
+                rows = made.rows if isinstance(made, Staged) else "unchanged, validated when it was published"
+                yield dg.MaterializeResult(
+                    asset_key=_asset_key(table),
+                    value=made,
+                    check_results=[_contract_result(table.key, passed=True, facts={"rows_validated": rows})],
+                )
+        finally:
+            # Where one could not be published, those after it must not stay; one that was published does.
+            for made in staged:
+                if isinstance(made, Staged):
+                    made.stage.discard()
 
     return step
+
+
+def _step_name(table: LakeTable) -> str:
+    """The name of the step: the table's own, or that of the function of a pass."""
+    layer, product, name = table.key.split(".")
+    return f"{layer}__{product}__{table.code.__name__ if table.together else name}"
+
+
+def _output(table: LakeTable) -> dg.AssetOut:
+    layer = table.key.partition(".")[0]
+    return dg.AssetOut(
+        key=_asset_key(table),
+        dagster_type=dg.Any,
+        io_manager_key=IO_MANAGER,
+        group_name=layer,
+        kinds={"parquet", "databento"} if layer == "bronze" else {"parquet", "polars"},
+        owners=["team:market-data"],
+        description=table.description,
+        metadata={
+            LAKE_TABLE: table.key,
+            "contract_version": table.contract.version,
+            "dagster/column_schema": column_schema(table),
+        },
+    )
+
+
+def _asset_key(table: LakeTable) -> dg.AssetKey:
+    return dg.AssetKey(table.key.split("."))
 
 
 def column_schema(table: LakeTable) -> dg.TableSchema:
@@ -176,12 +278,10 @@ def _contract_check(asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
         )
 
 
-def _contract_result(
-    asset_key: dg.AssetKey, *, passed: bool, facts: Mapping[str, str | int]
-) -> dg.AssetCheckResult:
+def _contract_result(table: str, *, passed: bool, facts: Mapping[str, str | int]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CONTRACT_CHECK,
-        asset_key=asset_key,
+        asset_key=dg.AssetKey(table.split(".")),
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR,
         metadata=dict(facts),

@@ -11,7 +11,7 @@ import datetime as dt
 import dagster as dg
 
 from footprint_assets import calendar as cme
-from footprint_assets.settings import LevelSettings
+from footprint_assets.settings import HistorySettings
 
 WEEKENDS = "0 0 * * 6,0"
 
@@ -34,16 +34,16 @@ def lake_partitions() -> dg.DailyPartitionsDefinition:
     )
 
 
-def lookback(levels: LevelSettings) -> dg.TimeWindowPartitionMapping:
+def lookback(history: HistorySettings) -> dg.TimeWindowPartitionMapping:
     """The prior sessions a look-back reads: offsets count partitions, so weekends and closures are stepped over.
 
     Args:
-        levels: How many sessions to look back.
+        history: How many sessions to look back.
 
     Returns:
-        A mapping to the ``lookback_sessions`` partitions before a partition. The first sessions of the lake have fewer.
+        A mapping to that many partitions before a partition. The first sessions of the lake have fewer.
     """
-    return dg.TimeWindowPartitionMapping(start_offset=-levels.lookback_sessions, end_offset=-1)
+    return dg.TimeWindowPartitionMapping(start_offset=-history.sessions, end_offset=-1)
 
 
 def _midnight(date: dt.date) -> dt.datetime:
@@ -51,4 +51,4 @@ def _midnight(date: dt.date) -> dt.datetime:
 
 
 LAKE_PARTITIONS = lake_partitions()
-LOOKBACK = lookback(LevelSettings())
+LOOKBACK = lookback(HistorySettings())

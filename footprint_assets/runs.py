@@ -20,7 +20,7 @@ from typing import Literal
 
 import dagster as dg
 
-from footprint_assets.assets import TABLES
+from footprint_assets.assets import tables
 from footprint_assets.build import build_definitions
 from footprint_assets.jobs import LAKE_DAILY, LAKE_FIRST_PASS, LAKE_SECOND_PASS
 from footprint_assets.resources import Workbench
@@ -75,7 +75,7 @@ def dagster_home(settings: Settings) -> Path:
 def is_current(bench: Workbench, trade_date: dt.date) -> bool:
     """Whether every table of a trade date is what today's code would make of today's inputs."""
     scope = Scope.of(trade_date, bench)
-    return all(table.is_current(scope) for table in TABLES)
+    return all(table.is_current(scope) for table in tables(bench.settings))
 
 
 def run_dates(settings: Settings, dates: list[dt.date], workers: int = 1) -> Iterator[DateOutcome]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, RootModel
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +21,9 @@ PRICE_SCALE = 1_000_000_000
 
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chooses_tables: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say which tables there are; no table's numbers depend on them."""
 
 
 class Root(_Group):
@@ -36,7 +39,10 @@ class Roots(RootModel[dict[str, Root]]):
     model_config = ConfigDict(frozen=True)
 
 
-def _no_repeats(values: tuple[int, ...]) -> tuple[int, ...]:
+_Value = TypeVar("_Value")
+
+
+def _no_repeats(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
     if len(set(values)) < len(values):
         raise ValueError("no value may be given twice")
     return values
@@ -110,9 +116,29 @@ class FootprintSettings(_Group):
     )
 
 
-class LevelSettings(_Group):
-    """Windows of the price levels, Eastern wall time."""
+def _no_placeholder(names: tuple[str, ...]) -> tuple[str, ...]:
+    if "LEVEL" in names:
+        raise ValueError("LEVEL stands for every level in the names of contracts; no level is called so")
+    return names
 
+
+LevelNames = Annotated[
+    tuple[Annotated[str, Field(pattern="^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$")], ...],
+    AfterValidator(_no_repeats),
+    AfterValidator(_no_placeholder),
+]
+"""Names of levels, which in lower case become parts of table and column names."""
+
+
+class LevelSettings(_Group):
+    """Windows of the price levels, Eastern wall time, and which levels have tables of their own."""
+
+    chooses_tables: ClassVar[frozenset[str]] = frozenset({"pipelines"})
+
+    pipelines: LevelNames = Field(
+        ("PM_HIGH", "PM_LOW", "OR_HIGH", "OR_LOW", "SMA_90"),
+        description="Levels whose approaches become tables of their own, as session_levels and level_series_5s name them.",
+    )
     premarket_start: dt.time = Field(dt.time(4, 0), description="Start of the US pre-market, ET.")
     opening_range_minutes: int = Field(
         15, gt=0, description="Opening range that OR_HIGH/OR_LOW mean, min after 09:30 ET."
@@ -123,6 +149,14 @@ class LevelSettings(_Group):
     max_gap_seconds: int = Field(
         60, gt=0, description="Longest hole inside an RTH window before it is partial, s."
     )
+
+
+class HistorySettings(_Group):
+    """What is remembered of the sessions before a trade date."""
+
+    sessions: int = Field(20, gt=0, description="Prior sessions the look-back table holds.")
+    profile_days: int = Field(3, gt=1, description="Complete sessions a time-of-day profile averages.")
+    profile_min_days: int = Field(3, gt=1, description="Fewest sessions it is given from.")
 
 
 class Settings(BaseSettings):
@@ -142,6 +176,7 @@ class Settings(BaseSettings):
     bars: BarSettings = BarSettings()
     footprint: FootprintSettings = FootprintSettings()
     levels: LevelSettings = LevelSettings()
+    history: HistorySettings = HistorySettings()
 
     @classmethod
     def from_env(cls) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal
 
-from footprint_assets.assets import TABLES
+from footprint_assets.assets import tables
 from footprint_assets.audit import published_dates
 from footprint_assets.lake import PartitionUnreadable
 from footprint_assets.resources import Workbench
@@ -29,7 +29,7 @@ def status(
         partitions too) or ``missing``.
     """
     dates = sorted({*published_dates(bench, start, end), *bench.covered_dates(start, end)})
-    return {day: {table.key: _state(bench, table, day) for table in TABLES} for day in dates}
+    return {day: {table.key: _state(bench, table, day) for table in tables(bench.settings)} for day in dates}
 
 
 def _state(bench: Workbench, table: LakeTable, day: dt.date) -> State:

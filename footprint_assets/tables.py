@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
@@ -93,6 +94,7 @@ class Batch:
     Args:
         symbol: The contract the rows belong to.
         frame: The rows; ``None`` declares the contract, with no rows yet.
+        table: Dataset key the rows belong to; may be empty where the pass gives one table.
         part: Number of the Parquet part the rows go to (bronze: one part a source file).
         rows_in: Rows read to make them, for the conservation equation.
         filtered: Rows left out, by named rule.
@@ -102,6 +104,7 @@ class Batch:
 
     symbol: str
     frame: pl.DataFrame | None = None
+    table: str = ""
     part: int = 0
     rows_in: int = 0
     filtered: Mapping[str, int] = field(default_factory=dict)
@@ -200,6 +203,8 @@ def no_sources(_: Scope) -> tuple[SourceRef, ...]:
 class LakeTable:
     """One lake table.
 
+    Tables that one pass over the inputs gives together differ in nothing but their key.
+
     Args:
         key: Dataset key; asset key, lake path and contract follow from it.
         function: ``(scope, **inputs) -> Iterable[Batch]``, the rows of every contract of the trade date.
@@ -208,6 +213,8 @@ class LakeTable:
         lookback: Input name to dataset key, read at the sessions before.
         config: The settings groups the numbers depend on.
         sources: The source files of a trade date (bronze).
+        together: Dataset keys of every table the pass gives, in the order they are published; empty where it gives this
+            table alone.
     """
 
     key: str
@@ -217,23 +224,38 @@ class LakeTable:
     lookback: Mapping[str, str] = field(default_factory=dict)
     config: Callable[[Settings], tuple[BaseModel, ...]] = lambda _: ()
     sources: Callable[[Scope], tuple[SourceRef, ...]] = no_sources
+    together: tuple[str, ...] = ()
 
     @cached_property
     def contract(self) -> contracts.Contract:
         """The table's contract."""
         return contracts.load(self.key)
 
+    @property
+    def pass_keys(self) -> tuple[str, ...]:
+        """Dataset keys of every table of the pass, this one included, in the order they are published."""
+        return self.together or (self.key,)
+
+    @property
+    def description(self) -> str:
+        """What a row is, where a pass gives several tables, and what the function says of itself."""
+        words = [self.contract.doc] if self.together else []
+        return "\n\n".join([*words, inspect.getdoc(self.code) or ""])
+
     def open_inputs(self, scope: Scope) -> dict[str, TableInput]:
         """Every input of a trade date as a lazy handle."""
         lake, day = scope.bench.lake, scope.trade_date
-        before = sessions_before(day, scope.settings.levels.lookback_sessions)
+        before = sessions_before(day, scope.settings.history.sessions)
         return {name: TableInput(lake, table, (day,)) for name, table in self.inputs.items()} | {
             name: TableInput(lake, table, before, optional=True) for name, table in self.lookback.items()
         }
 
     def lineage(self, scope: Scope, inputs: Mapping[str, TableInput], run_id: str = "") -> Lineage:
         """What the partition would be made of today: inputs, files, code, settings and the session's hours."""
-        groups = [group.model_dump(mode="json") for group in self.config(scope.settings)]
+        groups = [
+            group.model_dump(mode="json", exclude=set(getattr(group, "chooses_tables", ())) or None)
+            for group in self.config(scope.settings)
+        ]
         known = {"settings": groups, "session": asdict(scope.session)}
         return Lineage(
             inputs=tuple(ref for table in inputs.values() for ref in table.refs()),
@@ -254,61 +276,122 @@ class LakeTable:
         return scope.bench.lake.is_current(self.key, scope.trade_date, lineage, self.contract.fingerprint)
 
     def stage(self, scope: Scope, inputs: Mapping[str, TableInput], run_id: str) -> Staged | Unchanged:
-        """Compute the partition, validating every batch, and write it aside.
+        """Compute the partition of a table with a pass of its own; see :func:`stage_pass`."""
+        (staged,) = stage_pass((self,), scope, inputs, run_id)
+        return staged
 
-        Args:
-            scope: The trade date and the settings.
-            inputs: The opened inputs.
-            run_id: The run that asks.
 
-        Returns:
-            The stage to publish, or ``Unchanged`` where the published partition is current.
+def passes(tables: Iterable[LakeTable]) -> list[tuple[LakeTable, ...]]:
+    """The tables by the pass that gives them, in the order of each pass's first table.
 
-        Raises:
-            ContractViolation: A batch breaks the contract; the stage is discarded.
-            TooManyQuarantined: More rows were set aside than the settings allow.
-            FootprintError: A source was refused.
-        """
-        inputs = {name: inputs[name] for name in (*self.inputs, *self.lookback)}
-        lineage = self.lineage(scope, inputs, run_id)
-        lake = scope.bench.lake
-        if lake.is_current(self.key, scope.trade_date, lineage, self.contract.fingerprint):
-            return Unchanged(self.key, scope.trade_date)
-        stage = lake.stage(self.key, scope.trade_date, lineage=lineage, schema=self.contract.arrow_schema)
-        try:
-            rows = self._fill(stage, scope, inputs)
-        except BaseException:  # whatever ends the computation, an interrupt included, the stage must not stay
-            stage.discard()
-            raise
-        return Staged(stage, rows)
+    Args:
+        tables: Lake tables.
 
-    def _fill(self, stage: Stage, scope: Scope, inputs: Mapping[str, TableInput]) -> int:
-        validators: dict[tuple[str, int], contracts.Validator] = {}
-        rows = rows_in = quarantined = 0
-        for batch in self.function(scope, **inputs):
-            stage.declare(batch.symbol)
-            if batch.frame is not None and batch.frame.height:
-                # What a computation carried along leaves; a column it did not make is the validator's to name.
-                frame = batch.frame.select(n for n in self.contract.polars_schema if n in batch.frame.columns)
-                validators.setdefault(
-                    (batch.symbol, batch.part), contracts.Validator(self.contract)
-                ).validate(frame)
-                stage.write(batch.symbol, frame, part=batch.part)
-                rows += frame.height
-            if batch.quarantined:
-                stage.quarantine(batch.symbol, batch.quarantined)
-            stage.count(batch.symbol, rows_in=batch.rows_in, filtered=batch.filtered, notes=batch.notes)
-            rows_in += batch.rows_in
-            quarantined += len(batch.quarantined)
+    Returns:
+        One tuple a pass, its tables in the order they are published.
+    """
+    found: dict[tuple[str, ...], list[LakeTable]] = {}
+    for table in tables:
+        found.setdefault(table.pass_keys, []).append(table)
+    return [
+        tuple(sorted(together, key=lambda table: keys.index(table.key))) for keys, together in found.items()
+    ]
+
+
+def stage_pass(
+    tables: Sequence[LakeTable], scope: Scope, inputs: Mapping[str, TableInput], run_id: str
+) -> tuple[Staged | Unchanged, ...]:
+    """Compute the partitions of all tables of one pass, validating every batch, and write them aside.
+
+    Args:
+        tables: Every table of the pass, in the order they are published.
+        scope: The trade date and the settings.
+        inputs: The opened inputs.
+        run_id: The run that asks.
+
+    Returns:
+        For each table the stage to publish; ``Unchanged`` for all where every published partition is current. Nothing
+        is published before the rows of every table are valid, written and accounted for.
+
+    Raises:
+        ContractViolation: A batch breaks the contract of its table; every stage is discarded.
+        TooManyQuarantined: More rows of a table were set aside than the settings allow.
+        FootprintError: A source was refused, or rows are not accounted for.
+    """
+    first, lake, day = tables[0], scope.bench.lake, scope.trade_date
+    if tuple(table.key for table in tables) != first.pass_keys:
+        raise ValueError(
+            f"one pass gives {', '.join(first.pass_keys)}: they are computed together or not at all"
+        )
+    inputs = {name: inputs[name] for name in (*first.inputs, *first.lookback)}
+    lineage = first.lineage(scope, inputs, run_id)
+    if all(lake.is_current(table.key, day, lineage, table.contract.fingerprint) for table in tables):
+        return tuple(Unchanged(table.key, day) for table in tables)
+    filling: dict[str, _Filling] = {}
+    try:
+        for table in tables:
+            stage = lake.stage(table.key, day, lineage=lineage, schema=table.contract.arrow_schema)
+            filling[table.key] = _Filling(table, stage)
+        _fill(filling, first.function(scope, **inputs))
+        for filled in filling.values():
+            filled.finish(scope)
+    except BaseException:  # whatever ends the computation, an interrupt included, no stage must stay
+        for filled in filling.values():
+            filled.stage.discard()
+        raise
+    return tuple(Staged(filled.stage, filled.rows) for filled in filling.values())
+
+
+def _fill(filling: Mapping[str, _Filling], batches: Iterable[Batch]) -> None:
+    only = next(iter(filling)) if len(filling) == 1 else ""
+    for batch in batches:
+        key = batch.table or only
+        if key not in filling:
+            raise ValueError(f"a batch of {key or 'no table'} from the pass of {', '.join(filling)}")
+        for filled in filling.values():
+            # A contract of one table of the pass is a contract of all, with rows or without.
+            filled.stage.declare(batch.symbol)
+        filling[key].add(batch)
+
+
+@dataclass
+class _Filling:
+    """The stage of one table while a pass fills it, and what has gone in."""
+
+    table: LakeTable
+    stage: Stage
+    rows: int = 0
+    rows_in: int = 0
+    quarantined: int = 0
+    validators: dict[tuple[str, int], contracts.Validator] = field(default_factory=dict)
+
+    def add(self, batch: Batch) -> None:
+        contract = self.table.contract
+        if batch.frame is not None and batch.frame.height:
+            # What a computation carried along leaves; a column it did not make is the validator's to name.
+            frame = batch.frame.select(n for n in contract.polars_schema if n in batch.frame.columns)
+            place = batch.symbol, batch.part
+            if place not in self.validators:
+                self.validators[place] = contracts.Validator(contract)
+            self.validators[place].validate(frame)
+            self.stage.write(batch.symbol, frame, part=batch.part)
+            self.rows += frame.height
+        if batch.quarantined:
+            self.stage.quarantine(batch.symbol, batch.quarantined)
+        self.stage.count(batch.symbol, rows_in=batch.rows_in, filtered=batch.filtered, notes=batch.notes)
+        self.rows_in += batch.rows_in
+        self.quarantined += len(batch.quarantined)
+
+    def finish(self, scope: Scope) -> None:
         allowed = scope.settings.ingest.max_quarantined_share
-        if quarantined > allowed * max(rows_in, 1):
+        if self.quarantined > allowed * max(self.rows_in, 1):
             raise TooManyQuarantined(
-                f"{quarantined} of {rows_in} rows were set aside; at most {allowed:.2%} may be.",
-                where={"table": self.key, "dt": scope.trade_date},
+                f"{self.quarantined} of {self.rows_in} rows were set aside; at most {allowed:.2%} may be.",
+                where={"table": self.table.key, "dt": scope.trade_date},
                 remedy="footprint-assets ingest shows each file's faults; get the file again or raise "
                 "FOOTPRINT_INGEST__MAX_QUARANTINED_SHARE.",
             )
-        return rows
+        self.stage.finish()
 
 
 def sessions_before(day: dt.date, count: int) -> tuple[dt.date, ...]:
@@ -318,12 +401,14 @@ def sessions_before(day: dt.date, count: int) -> tuple[dt.date, ...]:
 
 
 def each_contract(
-    function: Callable[..., pl.DataFrame],
+    function: Callable[..., pl.DataFrame | tuple[pl.DataFrame, ...]], keys: Sequence[str]
 ) -> Callable[..., Iterator[Batch]]:
     """Run a per-contract function over every contract of the first input.
 
     Args:
-        function: ``(scope, **frames) -> rows``; receives each input's rows of one contract.
+        function: ``(scope, **frames) -> rows``; receives each input's rows of one contract. Gives one frame, or one for
+            each key.
+        keys: Dataset keys of the tables it gives, in the order of its frames.
 
     Returns:
         A function for ``LakeTable.function``.
@@ -333,6 +418,8 @@ def each_contract(
         first = next(iter(inputs.values()))
         for symbol in first.symbols():
             frames = {name: table.frame(symbol) for name, table in inputs.items()}
-            yield Batch(symbol, function(scope.of_contract(symbol), **frames))
+            made = function(scope.of_contract(symbol), **frames)
+            for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
+                yield Batch(symbol, frame, key)
 
     return over_contracts

@@ -8,13 +8,12 @@ from functools import cache
 
 import dagster as dg
 
-from footprint_assets.assets import TABLES
 from footprint_assets.io_managers import HivePartitionedParquetIOManager
-from footprint_assets.lake_asset import CONTRACT_CHECK, IO_MANAGER, WORKBENCH, build_asset
+from footprint_assets.lake_asset import CONTRACT_CHECK, IO_MANAGER, WORKBENCH, build_assets
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.tables import LakeTable
-from footprint_assets_tests.small_market import DAY
+from footprint_assets_tests.small_market import DAY, TABLES
 
 RETRYING = dg.RetryPolicy(max_retries=1)
 
@@ -28,7 +27,7 @@ def resources(settings: Settings) -> dict[str, object]:
 @cache
 def graph() -> tuple[dg.AssetsDefinition, ...]:
     """Every asset of the project."""
-    return tuple(build_asset(table) for table in TABLES)
+    return tuple(build_assets(TABLES))
 
 
 def run(
@@ -47,10 +46,11 @@ def run(
         day: Trade date.
         instance: Where the run is recorded; an ephemeral one where ``None``.
     """
-    own = [build_asset(asset) if isinstance(asset, LakeTable) else asset for asset in assets]
+    own = build_assets(asset for asset in assets if isinstance(asset, LakeTable))
+    own += [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
     made = [key for asset in own for key in asset.keys]
     keys = [dg.AssetKey(key.split(".")) for key in selected] or made
-    built = [*own, *(asset for asset in graph() if asset.key not in made)]
+    built = [*own, *(asset for asset in graph() if asset.keys.isdisjoint(made))]
     job = dg.define_asset_job("run", dg.AssetSelection.assets(*keys), op_retry_policy=RETRYING)
     definitions = dg.Definitions(built, jobs=[job], resources=resources(settings))
     return definitions.resolve_job_def("run").execute_in_process(

@@ -19,11 +19,11 @@ import pyarrow as pa
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
-from footprint_assets.assets import TABLES
+from footprint_assets.assets import tables_with
 from footprint_assets.lake import Lake, Lineage
 from footprint_assets.resources import Workbench
-from footprint_assets.settings import Settings
-from footprint_assets.tables import LakeTable, Scope, Staged, Unchanged
+from footprint_assets.settings import LevelSettings, Settings
+from footprint_assets.tables import LakeTable, Scope, Staged, passes, stage_pass
 from footprint_assets_tests.sources.dbn_files import DAY_NS, control, metadata, records, write, zst
 
 Records = np.ndarray[Any, Any]
@@ -56,6 +56,8 @@ MARKET = (ES_JUNE, ES_SEPTEMBER, NQ_JUNE)
 DAY = dt.date(2025, 6, 4)  # a Wednesday
 NEXT = dt.date(2025, 6, 5)
 THIRD = dt.date(2025, 6, 6)
+TABLES = tables_with(LevelSettings().pipelines)
+"""The tables of the settings as they come."""
 KEYS = tuple(table.key for table in TABLES)
 BY_KEY = {table.key: table for table in TABLES}
 
@@ -203,12 +205,12 @@ def build_lake(settings: Settings, *dates: dt.date, tables: Iterable[LakeTable] 
     bench, outcome = Workbench(settings), {}
     for day in dates:
         scope = Scope.of(day, bench)
-        for table in tables:
-            staged = table.stage(scope, table.open_inputs(scope), "run")
-            if isinstance(staged, Staged):
-                staged.stage.publish()
-            assert isinstance(staged, Staged | Unchanged)
-            outcome[f"{table.key} {day}"] = "published" if isinstance(staged, Staged) else "unchanged"
+        for together in passes(tables):
+            inputs = together[0].open_inputs(scope)
+            for table, made in zip(together, stage_pass(together, scope, inputs, "run"), strict=True):
+                if isinstance(made, Staged):
+                    made.stage.publish()
+                outcome[f"{table.key} {day}"] = "published" if isinstance(made, Staged) else "unchanged"
     return outcome
 
 

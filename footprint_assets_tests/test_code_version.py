@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from footprint_assets import code_version as versions
-from footprint_assets.assets import TABLES
+from footprint_assets.tables import passes
+from footprint_assets_tests.small_market import TABLES
 
 KERNEL = '''
 """A kernel."""
@@ -178,4 +179,4 @@ def test_every_table_reaches_the_kernels_its_numbers_come_from() -> None:
 
 
 def test_tables_of_different_code_have_different_versions() -> None:
-    assert len({versions.code_version(table.code) for table in TABLES}) == len(TABLES)
+    assert len({versions.code_version(table.code) for table in TABLES}) == len(passes(TABLES))

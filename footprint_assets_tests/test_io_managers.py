@@ -13,8 +13,8 @@ import pytest
 from footprint_assets import contracts
 from footprint_assets.lake import Lake, PartitionMissing
 from footprint_assets.lake_asset import IO_MANAGER, lake_stream_asset
-from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
-from footprint_assets.settings import Settings
+from footprint_assets.partitions import LAKE_PARTITIONS, lookback
+from footprint_assets.settings import HistorySettings, Settings
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput
 from footprint_assets_tests.runs import failure_of, materialized, run
 from footprint_assets_tests.small_market import DAY, NEXT, THIRD, rows
@@ -84,8 +84,9 @@ def test_a_table_input_opens_nothing_before_it_is_read(built_market: Settings) -
 def test_a_look_back_reads_what_the_sessions_before_have_and_never_the_day_itself(
     built_market: Settings, day: dt.date, dates: tuple[dt.date, ...], published: list[dt.date]
 ) -> None:
-    table = read(built_market, TableInput, day, LOOKBACK)
-    frame = read(built_market, pl.DataFrame, day, LOOKBACK)
+    three = lookback(HistorySettings(sessions=3))
+    table = read(built_market, TableInput, day, three)
+    frame = read(built_market, pl.DataFrame, day, three)
 
     assert (table.dates, table.optional) == (dates, True)
     assert frame["session_date"].unique().sort().to_list() == published

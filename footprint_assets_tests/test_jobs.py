@@ -10,7 +10,6 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from footprint_assets.assets import TABLES
 from footprint_assets.build import build_definitions
 from footprint_assets.checks import CHECKS
 from footprint_assets.jobs import LAKE_AUDIT, LAKE_DAILY, LAKE_FIRST_PASS, LAKE_SECOND_PASS, second_pass
@@ -21,6 +20,7 @@ from footprint_assets_tests.small_market import (
     DAY,
     KEYS,
     NEXT,
+    TABLES,
     build_lake,
     files_of,
     republish,
@@ -99,6 +99,12 @@ def test_the_second_pass_is_the_look_back_and_what_is_made_of_it() -> None:
         "gold.future.market_by_price_10_first3h",
         "gold.future.footprint_bars",
     }
+
+
+def test_what_a_look_back_reads_is_made_in_the_first_pass() -> None:
+    read = {key for table in TABLES for key in table.lookback.values()}
+    assert read
+    assert not read & second_pass(TABLES)
 
 
 def test_a_failed_cross_table_check_is_recorded_with_its_numbers(own_market: Settings) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from footprint_assets import contracts
 from footprint_assets.lake import Lake
-from footprint_assets.lake_asset import LAKE_TABLE, build_asset, lake_stream_asset
+from footprint_assets.lake_asset import LAKE_TABLE, build_assets, lake_stream_asset
 from footprint_assets.settings import Settings
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput
 from footprint_assets_tests.runs import contract_checks, failure_of, materialized, run, was_retried
@@ -235,7 +235,7 @@ def test_a_partition_published_past_the_contract_does_not_pass_as_the_contracts(
 
 
 def test_an_asset_shows_its_contract_before_it_ever_ran() -> None:
-    asset = build_asset(BY_KEY["silver.future.trades_clean"])
+    (asset,) = build_assets([BY_KEY["silver.future.trades_clean"]])
 
     metadata = asset.metadata_by_key[asset.key]
     columns = {column.name: column for column in metadata["dagster/column_schema"].columns}

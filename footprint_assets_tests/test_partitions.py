@@ -15,7 +15,7 @@ from dagster._core.definitions.partitions.snap import TimeWindowPartitionsSnap
 
 from footprint_assets import calendar as cme
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK, lake_partitions, lookback
-from footprint_assets.settings import LevelSettings
+from footprint_assets.settings import HistorySettings
 
 AFTER_THE_CALENDAR = dt.datetime(2035, 1, 1, tzinfo=cme.NEW_YORK)
 
@@ -85,12 +85,14 @@ def test_early_closes_stay_partitions_and_full_closures_do_not() -> None:
     ],
 )
 def test_a_look_back_steps_over_weekends_and_closures(key: str, prior: list[str]) -> None:
-    assert list(upstream_of(key).partitions_subset.get_partition_keys()) == prior
+    keys = list(upstream_of(key).partitions_subset.get_partition_keys())
+    assert keys[-3:] == prior
+    assert len(keys) == HistorySettings().sessions
 
 
 def test_a_look_back_reads_the_sessions_the_calendar_calls_previous() -> None:
     for date in cme.sessions(dt.date(2024, 12, 1), dt.date(2025, 1, 31)):
-        prior = [cme.previous_session(date, n).isoformat() for n in (3, 2, 1)]
+        prior = [cme.previous_session(date, n).isoformat() for n in range(20, 0, -1)]
         assert list(upstream_of(date.isoformat()).partitions_subset.get_partition_keys()) == prior
 
 
@@ -102,11 +104,11 @@ def test_the_first_sessions_of_the_lake_look_back_on_fewer_and_still_run(key: st
     assert not list(upstream.required_but_nonexistent_subset.get_partition_keys())
 
 
-def test_the_look_back_is_as_long_as_the_level_settings_say() -> None:
-    assert lookback(LevelSettings(lookback_sessions=5)) == dg.TimeWindowPartitionMapping(
+def test_the_look_back_is_as_long_as_the_history_settings_say() -> None:
+    assert lookback(HistorySettings(sessions=5)) == dg.TimeWindowPartitionMapping(
         start_offset=-5, end_offset=-1
     )
-    assert lookback(LevelSettings()) == LOOKBACK
+    assert lookback(HistorySettings()) == LOOKBACK
 
 
 def test_the_definition_survives_the_trip_to_the_daemon_unchanged() -> None:

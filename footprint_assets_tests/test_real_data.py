@@ -9,14 +9,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from footprint_assets.assets import TABLES
 from footprint_assets.audit import audit
 from footprint_assets.build import build_definitions
 from footprint_assets.lake import Lake
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.sources.errors import DbnRefused
-from footprint_assets.tables import Scope, Staged, TableInput
+from footprint_assets.tables import Scope, Staged, TableInput, passes, stage_pass
+from footprint_assets_tests.small_market import TABLES
 
 pytestmark = pytest.mark.realdata
 
@@ -28,11 +28,11 @@ JULY_2 = dt.date(2024, 7, 2)
 def build(settings: Settings, day: dt.date, *tables: str) -> None:
     """Publish tables of a trade date in graph order, without a Dagster run."""
     scope = Scope.of(day, Workbench(settings))
-    for table in TABLES:
-        if not tables or table.key in tables:
-            staged = table.stage(scope, table.open_inputs(scope), run_id="test")
-            if isinstance(staged, Staged):
-                staged.stage.publish()
+    for together in passes(TABLES):
+        if not tables or any(table.key in tables for table in together):
+            for staged in stage_pass(together, scope, together[0].open_inputs(scope), run_id="test"):
+                if isinstance(staged, Staged):
+                    staged.stage.publish()
 
 
 @pytest.fixture(scope="module")

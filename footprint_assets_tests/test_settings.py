@@ -27,11 +27,9 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_setting_is_documented() -> None:
     plain = Settings().model_dump(mode="json")
     expected = {
-        f"FOOTPRINT_{name}__{field}".upper()
-        if name in ("ingest", "bars", "footprint", "levels")
-        else f"FOOTPRINT_{name}".upper()
+        f"FOOTPRINT_{name}__{field}".upper() if field else f"FOOTPRINT_{name}".upper()
         for name, value in plain.items()
-        for field in (value if isinstance(value, dict) else [""])
+        for field in (value if isinstance(value, dict) and name != "roots" else [""])
     }
     assert {name for name, _, _ in DOCUMENTED} == expected
     assert all(meaning and "None" not in meaning for _, _, meaning in DOCUMENTED)
@@ -51,11 +49,13 @@ def test_the_documented_default_set_in_the_environment_changes_nothing(
 def test_the_environment_sets_a_field_of_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTPRINT_FOOTPRINT__IMBALANCE_RATIO", "4")
     monkeypatch.setenv("FOOTPRINT_BARS__RANGE_TICKS", "[8, 16]")
+    monkeypatch.setenv("FOOTPRINT_LEVELS__PIPELINES", '["PD_HIGH", "SMA_90"]')
     monkeypatch.setenv("FOOTPRINT_ROOTS", '{"NQ": {"point_value": 20}}')
     settings = Settings.from_env()
     assert settings.footprint.imbalance_ratio == 4.0
     assert settings.footprint.imbalance_min_volume == Settings().footprint.imbalance_min_volume
     assert settings.bars.range_ticks == (8, 16)
+    assert settings.levels.pipelines == ("PD_HIGH", "SMA_90")
     assert list(settings.roots) == ["NQ"]
 
 
@@ -80,6 +80,12 @@ def test_a_dotenv_file_sets_what_the_environment_does_not(
         ("FOOTPRINT_INGEST__MAX_QUARANTINED_SHARE", "-0.1"),
         ("FOOTPRINT_INGEST__MAX_FILE_BITES", "1"),
         ("FOOTPRINT_LEVELS__PREMARKET_START", "4 o'clock"),
+        ("FOOTPRINT_LEVELS__PIPELINES", '["pm_high"]'),
+        ("FOOTPRINT_LEVELS__PIPELINES", '["PM__HIGH"]'),
+        ("FOOTPRINT_LEVELS__PIPELINES", '["90_SMA"]'),
+        ("FOOTPRINT_LEVELS__PIPELINES", '["PM_HIGH", "PM_HIGH"]'),
+        ("FOOTPRINT_LEVELS__PIPELINES", '["LEVEL"]'),
+        ("FOOTPRINT_HISTORY__SESSIONS", "0"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(

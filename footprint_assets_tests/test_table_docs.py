@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from footprint_assets.assets import TABLES
 from footprint_assets.checks import CHECKS
 from footprint_assets.table_docs import pages, table_page, write_pages
 from footprint_assets.tables import LakeTable
 from footprint_assets_tests.conftest import REPOSITORY
+from footprint_assets_tests.small_market import TABLES
 
 DOCS = REPOSITORY / "docs"
 

@@ -246,7 +246,8 @@ def test_more_rows_set_aside_than_the_settings_allow_fail_the_table(
     settings = changed(own_market, ingest=IngestSettings(max_quarantined_share=allowed))
     scope = Scope.of(DAY, Workbench(settings))
     frame = rows(scope.bench.lake, FRONT_MONTH)["ES"]
-    table = staged_table(frame, rows_in=rows_in, quarantined=({"rule": "some rule"},))
+    filtered = {"another rule": rows_in - 3} if rows_in else {}
+    table = staged_table(frame, rows_in=rows_in, filtered=filtered, quarantined=({"rule": "some rule"},))
 
     if refused:
         with pytest.raises(TooManyQuarantined, match=r"1 of 100 rows were set aside; at most 0\.90% may be"):

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from footprint_assets.assets import bronze, gold, silver
+from functools import cache
+
+from footprint_assets.assets import bronze, gold, levels, silver
+from footprint_assets.settings import Settings
 from footprint_assets.tables import LakeTable
 
-TABLES: tuple[LakeTable, ...] = (*bronze.TABLES, *silver.TABLES, *gold.TABLES)
-"""Every lake table, in an order in which each comes after its inputs."""
+
+def tables(settings: Settings) -> tuple[LakeTable, ...]:
+    """Every lake table of these settings, in an order in which each comes after its inputs.
+
+    Args:
+        settings: Names the levels that have tables of their own.
+
+    Returns:
+        The tables; the same objects for the same levels.
+    """
+    return tables_with(settings.levels.pipelines)
+
+
+@cache
+def tables_with(pipelines: tuple[str, ...]) -> tuple[LakeTable, ...]:
+    """Every lake table there is with these levels."""
+    of_levels = (table for level in pipelines for table in levels.level_tables(level))
+    return (*bronze.TABLES, *silver.TABLES, *of_levels, *gold.TABLES)

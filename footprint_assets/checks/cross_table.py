@@ -217,7 +217,7 @@ def roll_never_goes_back(bench: Workbench, day: dt.date) -> list[Finding]:
     """A root's front month never expires earlier than the one of the sessions before."""
     front = _table(bench, FRONT_MONTH, day).frame().filter("is_front")
     before = TableInput(
-        bench.lake, FRONT_MONTH, sessions_before(day, bench.settings.levels.lookback_sessions), optional=True
+        bench.lake, FRONT_MONTH, sessions_before(day, bench.settings.history.sessions), optional=True
     )
     latest = before.frame().filter("is_front").group_by("symbol").agg(pl.col("expiry").max().alias("before"))
     findings = []
@@ -234,7 +234,8 @@ def roll_never_goes_back(bench: Workbench, day: dt.date) -> list[Finding]:
 def inputs_current(bench: Workbench, day: dt.date) -> list[Finding]:
     """Every table was made of the generations its inputs have now, under today's contract."""
     findings = []
-    for key in contracts.all_keys():
+    keys = contracts.table_keys(bench.settings.levels.pipelines)
+    for key in keys:
         for symbol, manifest in sorted(bench.lake.manifests(key, day).items()):
             stale = [
                 f"{ref.table}/{ref.symbol}/{ref.dt}"
@@ -251,7 +252,7 @@ def inputs_current(bench: Workbench, day: dt.date) -> list[Finding]:
                         facts={"table": key, "stale_inputs": stale, "contract": same_contract},
                     )
                 )
-    return findings or [Finding("*", passed=True, facts={"tables": len(contracts.all_keys())})]
+    return findings or [Finding("*", passed=True, facts={"tables": len(keys)})]
 
 
 def sources_present(bench: Workbench, day: dt.date) -> list[Finding]:

@@ -14,13 +14,13 @@ from polars.testing import assert_frame_equal
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
-from footprint_assets.assets import TABLES
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.tables import Scope, Staged, TableInput
 from footprint_assets.transforms.bar5s import INPUT_COLUMNS, TABLE, BookRowsRefused, bar5s
 from footprint_assets_tests.kernels.bar5s_records import F_LAST, F_SNAPSHOT, START, TICK, frame, streams
 from footprint_assets_tests.kernels.bar5s_reference import BANDS, BAR, POINT, Record, reference_bars
+from footprint_assets_tests.small_market import TABLES
 
 SESSION = cme.session(dt.date(2023, 12, 26))
 SIDES = ("bid", "ask")
