@@ -208,7 +208,7 @@ def test_a_failed_date_is_explained_in_full_and_the_others_finish(shell: Shell) 
     table = [[cell.strip() for cell in line.split("│")[1:3]] for line in said.out.splitlines() if "│" in line]
     assert table == [[str(DAY), "unchanged"], [str(NEXT), "published"]]
     lake = Lake(shell.folder / "data" / "lake")
-    assert all(lake.dates(key) == [DAY, NEXT] for key in contracts.all_keys())
+    assert all(lake.dates(key) == [DAY, NEXT] for key in KEYS)
 
 
 @pytest.mark.slow

@@ -74,12 +74,13 @@ def run_command(command: str, shell: Shell) -> None:
 def run_snippet(text: str, names: dict[str, Any]) -> None:
     """Run a snippet statement by statement; one may raise what its own comment says, and nothing else."""
     for statement in ast.parse(text).body:
-        source = ast.get_source_segment(text, statement, padded=True) or ""
-        comments = "\n".join(text.splitlines()[statement.lineno - 1 : statement.end_lineno])
+        decorators = getattr(statement, "decorator_list", [])
+        first = min(node.lineno for node in (statement, *decorators))
+        source = "\n".join(text.splitlines()[first - 1 : statement.end_lineno])
         try:
             exec(source, names)
         except Exception as error:  # any kind: the comment decides
-            if type(error).__name__ not in comments.partition("#")[2]:
+            if type(error).__name__ not in source.partition("#")[2]:
                 raise
 
 
