@@ -9,5 +9,6 @@ tables in, tables out). On top of them stand the rooms that know Dagster: ``part
 import os
 
 # Polars' jemalloc makes four arenas a core, and each keeps the pages of its largest batch: memory would grow with the
-# machine, not with the data. Polars adds its own options when it is first imported; whoever sets the variable decides.
-os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:4")
+# machine, not with the data. Pages given back lazily (MADV_FREE) would still count as ours. Polars adds its own options when
+# it is first imported; whoever sets the variable decides.
+os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:4,muzzy_decay_ms:0")

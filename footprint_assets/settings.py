@@ -11,7 +11,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, RootModel, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NANOS_PER_SECOND = 1_000_000_000
@@ -50,6 +50,28 @@ def _no_repeats(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
 
 BarSizes = Annotated[tuple[PositiveInt, ...], AfterValidator(_no_repeats)]
 """Sizes of the bars of one kind: each makes bars of its own name."""
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("a centred window has an odd number of rows")
+    return value
+
+
+OddRows = Annotated[PositiveInt, AfterValidator(_odd)]
+"""Length of a centred window."""
+
+HORIZONS = (120, 240, 480)
+
+
+def _a_horizon(value: int) -> int:
+    if value not in HORIZONS:
+        raise ValueError(f"the horizons are {', '.join(map(str, HORIZONS))}")
+    return value
+
+
+Horizon = Annotated[int, AfterValidator(_a_horizon)]
+"""How long after a decision the labels look, s."""
 
 
 class IngestSettings(_Group):
@@ -145,9 +167,16 @@ class LevelSettings(_Group):
     )
     opening_ranges: BarSizes = Field((5, 15, 30), description="Opening ranges always stored, min.")
     initial_balance_minutes: int = Field(60, gt=0, description="Initial balance, min after 09:30 ET.")
-    lookback_sessions: int = Field(3, gt=0, description="Prior sessions a look-back reads.")
     max_gap_seconds: int = Field(
         60, gt=0, description="Longest hole inside an RTH window before it is partial, s."
+    )
+    naked_pocs: int = Field(5, ge=0, description="Untouched prior points of control kept, the latest first.")
+    profile_nodes: int = Field(
+        3, ge=0, description="Prior high and low volume nodes kept, the strongest first."
+    )
+    round_points: BarSizes = Field((25, 50, 100), description="Steps of the round-number levels, pts.")
+    round_levels: int = Field(
+        3, ge=0, description="Round numbers kept on each side of the Globex open, each step."
     )
 
 
@@ -157,6 +186,196 @@ class HistorySettings(_Group):
     sessions: int = Field(20, gt=0, description="Prior sessions the look-back table holds.")
     profile_days: int = Field(3, gt=1, description="Complete sessions a time-of-day profile averages.")
     profile_min_days: int = Field(3, gt=1, description="Fewest sessions it is given from.")
+
+
+class ProfileSettings(_Group):
+    """Time-price opportunities, volume nodes, and when a profile or a day is called what."""
+
+    tpo_minutes: int = Field(30, ge=30, le=390, description="Length of a TPO bracket, min.")
+    tail_rows: int = Field(2, gt=0, description="Shortest run of single prints that makes a tail, rows.")
+    smoothing_rows: OddRows = Field(5, description="Centred window of the smoothed profile, rows, odd.")
+    hvn_multiple: float = Field(
+        1.2, gt=0, description="Multiple of the smoothed profile's median a high volume node reaches."
+    )
+    lvn_multiple: float = Field(
+        0.5, gt=0, description="Multiple of the smoothed profile's median a low volume node stays under."
+    )
+    shape_skew: float = Field(0.3, ge=0, description="Size of the volume skew of a P or b profile.")
+    thin_ib_multiple: float = Field(
+        2.5, gt=1, description="Range over initial balance range above which a thin profile is an I."
+    )
+    thin_tpo_count: float = Field(
+        3.0, gt=0, description="Mean TPO count of the traded rows up to which a profile is thin."
+    )
+    open_minutes: int = Field(30, gt=0, description="Time after the cash open that types it, min.")
+    open_drive_ib: float = Field(0.5, gt=0, description="Share of the initial balance range that is a drive.")
+    open_reversal_ib: float = Field(
+        0.25, gt=0, description="Share of the initial balance range a rejected first move reaches."
+    )
+    open_reference_ticks: int = Field(
+        4, ge=0, description="Distance at which a reference price counts as tested, ticks."
+    )
+    trend_ib_multiple: float = Field(
+        2.0, gt=1, description="Range over initial balance range from which a one-sided day is a trend day."
+    )
+    nontrend_range_multiple: float = Field(
+        0.5,
+        gt=0,
+        description="Share of the mean prior cash range below which a day within its balance is NonTrend.",
+    )
+
+
+class EpisodeSettings(_Group):
+    """When price approaches, touches and leaves a level (one bar is 5 s)."""
+
+    approach_ticks: int = Field(20, gt=0, description="Distance at which an approach begins, ticks.")
+    approach_hysteresis_ticks: int = Field(
+        4, ge=0, description="Distance beyond approach_ticks at which an approach is given up, ticks."
+    )
+    touch_ticks: int = Field(4, ge=0, description="Distance within which a trade touches the level, ticks.")
+    reset_ticks: int = Field(8, gt=0, description="Distance that ends a touch, ticks.")
+    reset_bars: int = Field(6, gt=0, description="Bars without a touching trade that end a touch.")
+    cooldown_bars: int = Field(24, gt=0, description="Fewest bars between two attempts.")
+    lookback_bars: int = Field(180, gt=0, le=16_560, description="Bars before the trigger.")
+    forward_bars: int = Field(96, gt=0, le=16_560, description="Bars shown after the trigger.")
+    extension_bars: int = Field(96, ge=0, le=16_560, description="Further bars shown for every re-touch.")
+    nearby_ticks: int = Field(4, ge=0, description="Distance of levels that count as nearby, ticks.")
+    max_gap_seconds: int = Field(60, gt=0, description="Longest pause of the book that is no gap, s.")
+    sessions: tuple[Literal["ETH_ASIA", "ETH_LONDON", "RTH", "POST", "HOLIDAY"], ...] = Field(
+        ("RTH",), min_length=1, description="Parts of the trade date in which levels are watched."
+    )
+
+
+class LabelSettings(_Group):
+    """What counts as a break or a bounce, and the trade that is judged with it."""
+
+    primary_barrier: Literal["4t", "8t", "16t", "atr1"] = Field(
+        "8t", description="Barrier of the primary label."
+    )
+    primary_horizon_seconds: Horizon = Field(
+        480, description="Horizon of the primary label: 120, 240 or 480, s."
+    )
+    atr_min_ticks: int = Field(4, gt=0, description="Smallest barrier of one average true range, ticks.")
+    failed_break_ticks: int = Field(
+        2, ge=0, description="Distance back through the level that fails a break, ticks."
+    )
+    retest_ticks: int = Field(2, ge=0, description="Distance of the level that is a retest, ticks.")
+    stop_ticks: int = Field(4, gt=0, description="Stop of the judged trade, ticks from its entry.")
+    target_1_ticks: int = Field(4, gt=0, description="Target of tradeable_1, ticks from the entry.")
+    target_2_ticks: int = Field(
+        8, gt=0, description="Target of tradeable_2 and of the R multiples, ticks from the entry."
+    )
+    slippage_ticks: int = Field(1, ge=0, description="Entry behind the opposite best quote, ticks.")
+    fee_pts: float = Field(0.04, ge=0, description="Fee of a round turn, points.")
+    score_split_seconds: int = Field(
+        240, gt=0, multiple_of=5, description="End of the first score window, start of the second, s."
+    )
+    score_end_seconds: int = Field(360, gt=0, multiple_of=5, description="End of the second score window, s.")
+    weak_pts: float = Field(1.0, ge=0, description="Mean distance beyond which outcome5 is no CHOP, points.")
+    strong_pts: float = Field(
+        2.0, ge=0, description="Mean distance of the second window that is STRONG, points."
+    )
+
+    @model_validator(mode="after")
+    def _score_windows_follow_each_other(self) -> LabelSettings:
+        if self.score_end_seconds <= self.score_split_seconds:
+            raise ValueError("score_end_seconds must be after score_split_seconds")
+        return self
+
+
+class OrderFlowSettings(_Group):
+    """What the order-flow features of a session take from the sessions before it."""
+
+    order_size_sessions: int = Field(
+        20, gt=0, description="Prior sessions whose aggressor orders set the size of a large one."
+    )
+    order_size_min_sessions: int = Field(
+        1, gt=0, description="Fewest of them: one session holds tens of thousands of orders."
+    )
+    large_order_pct: int = Field(
+        99, gt=0, le=100, description="Percentile of aggressor order size from which an order is large, %."
+    )
+    stoikov_sessions: int = Field(5, gt=0, description="Prior sessions the micro-price table is fitted on.")
+
+
+class LevelLiquiditySettings(_Group):
+    """The zone of resting size around a level, and what its state is called."""
+
+    zone_ticks: int = Field(8, ge=0, description="Distance within which size defends a level, ticks.")
+    baseline_bars: int = Field(180, gt=0, le=16_560, description="Bars the usual size is a median of.")
+    ofi_ticks: int = Field(10, ge=0, description="Distance within which flow is near a level, ticks.")
+    vacuum_ratio: float = Field(
+        0.3, ge=0, description="Size added over size lost below which a draining zone is a VACUUM."
+    )
+    wall_ratio: float = Field(
+        1.5, ge=0, description="Size added over size lost above which a filling zone is a WALL."
+    )
+    strong_flow_contracts: int = Field(
+        100, ge=0, description="Net flow beyond which a zone drains or fills strongly, contracts."
+    )
+    absorption_ratio: float = Field(
+        1.0, ge=0, description="Size added over size lost above which a zone absorbs."
+    )
+    weak_depth_contracts: int = Field(50, ge=0, description="Size below which a zone is WEAK, contracts.")
+    balanced_flow_contracts: int = Field(
+        50, ge=0, description="Net flow below which a zone is balanced, contracts."
+    )
+    churn_contracts: int = Field(
+        100, ge=0, description="Size added and lost above which a balanced zone absorbs, contracts."
+    )
+
+
+class GoldSettings(_Group):
+    """The window of the filtered bars."""
+
+    filtered_start: dt.time = Field(dt.time(9, 30), description="Start of the filtered bars, ET.")
+    filtered_end: dt.time = Field(
+        dt.time(12, 30),
+        description="End of the filtered bars, ET, excluded; 16:00 for the whole cash session.",
+    )
+
+    @model_validator(mode="after")
+    def _the_window_ends_after_it_starts(self) -> GoldSettings:
+        if self.filtered_end <= self.filtered_start:
+            raise ValueError("filtered_end must be after filtered_start")
+        return self
+
+
+class VectorSettings(_Group):
+    """The scaling of the setup vectors."""
+
+    min_rows: int = Field(50, gt=1, description="Fewest earlier episodes that vectors are scaled by.")
+    clip: float = Field(5.0, gt=0, description="Largest size of a slot.")
+
+
+class ConfluenceWeights(_Group):
+    """How much a level of each class counts where levels meet; a class of weight 0 takes no part."""
+
+    premarket: float = Field(1.0, ge=0, description="PM_HIGH and PM_LOW.")
+    opening_range: float = Field(0.9, ge=0, description="Opening ranges.")
+    initial_balance: float = Field(0.9, ge=0, description="The initial balance.")
+    moving_average: float = Field(0.8, ge=0, description="SMA_90 and EMA_20.")
+    vwap: float = Field(0.7, ge=0, description="Anchored VWAPs and their bands.")
+    session: float = Field(0.6, ge=0, description="Opens and the session's own extremes.")
+    overnight: float = Field(0.6, ge=0, description="The overnight range.")
+    prior_day: float = Field(0.6, ge=0, description="The prior cash session.")
+    prior_week: float = Field(0.6, ge=0, description="The prior week.")
+    profile: float = Field(0.6, ge=0, description="Points of control, value areas and volume nodes.")
+    round: float = Field(
+        0.0, ge=0, description="Round numbers, which are always near and have distances of their own."
+    )
+    option: float = Field(1.0, ge=0, description="Option walls and the gamma flip.")
+
+
+class ApproachSettings(_Group):
+    """What counts as at or near a level while price approaches it."""
+
+    tape_ticks: int = Field(16, ge=0, description="Distance of the trades the level's tape holds, ticks.")
+    at_level_ticks: int = Field(4, ge=0, description="Distance of volume that counts as at the level, ticks.")
+    confluence_band_pts: float = Field(
+        5.0, gt=0, description="Distance from which another level no longer counts, points."
+    )
+    confluence_weights: ConfluenceWeights = ConfluenceWeights()
 
 
 class Settings(BaseSettings):
@@ -176,7 +395,15 @@ class Settings(BaseSettings):
     bars: BarSettings = BarSettings()
     footprint: FootprintSettings = FootprintSettings()
     levels: LevelSettings = LevelSettings()
+    episodes: EpisodeSettings = EpisodeSettings()
+    labels: LabelSettings = LabelSettings()
     history: HistorySettings = HistorySettings()
+    profile: ProfileSettings = ProfileSettings()
+    order_flow: OrderFlowSettings = OrderFlowSettings()
+    level_liquidity: LevelLiquiditySettings = LevelLiquiditySettings()
+    gold: GoldSettings = GoldSettings()
+    vectors: VectorSettings = VectorSettings()
+    approach: ApproachSettings = ApproachSettings()
 
     @classmethod
     def from_env(cls) -> Settings:

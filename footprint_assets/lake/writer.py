@@ -291,6 +291,9 @@ class Stage:
                 },
                 remedy="Count every row that leaves under a named rule.",
             )
+        # Who holds the stage after this, as a Dagster run does to its end, holds no writer and none of its buffers.
+        staged.parts.clear()
+        staged.quarantine = None
         draft.manifest_facts = {"notes": dict(sorted(staged.notes.items())), "time_range": time_range(paths)}
         return draft
 

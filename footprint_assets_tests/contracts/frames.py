@@ -41,8 +41,7 @@ def _values(field: Field, rows: int, *, counting: bool) -> list[object]:
     if field.physical == "enum":
         return [field.symbols[min(step, len(field.symbols) - 1)] for step in steps]
     if field.physical == "string":
-        texts = [f"{step:04d}Z5" if counting else TEXT for step in steps]
-        return [f"L{text}" for text in texts] if (checks.matches or "").startswith("^[A-Z][") else texts
+        return [text_like(checks.matches or "", step if counting else None) for step in steps]
     if field.physical == "bool":
         return [bool(step % 2) for step in steps]
     if field.physical == "date":
@@ -56,6 +55,19 @@ def _values(field: Field, rows: int, *, counting: bool) -> list[object]:
     base = low + (checks.gt is not None) if low is not None else (high if high is not None else 1)
     number = float if field.is_float else int
     return [number(base + step) for step in steps]
+
+
+def text_like(pattern: str, step: int | None) -> str:
+    """A text that matches a contract's pattern; another one for every step, in rising order."""
+    text = TEXT if step is None else f"{step:04d}Z5"
+    likes = {
+        "^[A-Z][A-Z": f"L{text}",
+        "^[0-9]{4}-": f"2025-09-01_ESZ5_PM_HIGH_{step or 0}",
+        "^[0-9a-f]{": f"{step or 0:016x}",
+        "^[0-2][0-9": "18:05:00",
+        "^[A-Za-z]*": "ABC",
+    }
+    return likes.get(pattern[:10], text)
 
 
 def broken_value(field: Field, check: str) -> object:
