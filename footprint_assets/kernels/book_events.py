@@ -36,6 +36,8 @@ class BookEventState:
     pending_size: Int64 = field(default_factory=lambda: np.zeros((2, _MAX_PENDING), np.int64))
     # [group id, pending bids, pending asks, ladder known]
     counters: Int64 = field(default_factory=lambda: np.zeros(4, np.int64))
+    # [best bid, best ask before the open group, whether a group is open]; kept by book_flow alone
+    opening: Int64 = field(default_factory=lambda: np.zeros(3, np.int64))
 
 
 @njit(cache=True, nogil=True)

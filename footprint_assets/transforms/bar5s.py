@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,21 +11,26 @@ from numpy.typing import NDArray
 
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
-from footprint_assets.errors import FootprintError
 from footprint_assets.kernels import bar5s as kernel
 from footprint_assets.kernels import bar5s_ladder as ladder_kernel
 from footprint_assets.kernels.bar5s import BarState, ClosedBars, finish, scan
 from footprint_assets.kernels.book_events import LEVELS, NONE, TRADE, UNDEF_PRICE
 from footprint_assets.settings import PRICE_SCALE
+from footprint_assets.transforms.book_batch import (
+    INPUT_COLUMNS,
+    SIDES,
+    BookBatch,
+    BookRowsRefused,
+    book_batches,
+    off_grid,
+)
+
+__all__ = ["INPUT_COLUMNS", "TABLE", "BarStream", "BookRowsRefused", "bar5s"]
 
 TABLE = "silver.future.market_by_price_10_bar5s"
+FRAME_BARS = 2048
+"""Bars handed out together at least, but at the end: a frame of hundreds of columns costs as much as the bars in it."""
 BANDS = ("p0_1", "p1_2", "p2_3", "p3_5", "p5_10")
-SIDES = ("bid", "ask")
-INPUT_COLUMNS = (
-    "ts_event", "action", "side", "flags", "price", "size", "symbol",
-    *(f"{side}_{what}_{level:02d}" for what in ("px", "sz", "ct") for side in SIDES for level in range(LEVELS)),
-)  # fmt: skip
-"""What the bars need of ``silver.future.market_by_price_10_clean``."""
 
 _FLOW_COLUMNS = tuple(product(SIDES, BANDS))
 _STATE_COLUMNS = (
@@ -44,15 +48,12 @@ _COUNT_COLUMNS = (
 Columns = dict[str, NDArray[np.float64]]
 
 
-class BookRowsRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """Book rows that cannot be cut into bars: out of order, of another session or contract, or off the tick grid."""
-
-
 def bar5s(batches: Iterable[pl.DataFrame], session: Session, tick_size_nanos: int) -> Iterator[pl.DataFrame]:
     """Cut one contract's book of one trade date into five-second bars.
 
     Bars lie on multiples of five seconds since the epoch, from the first record's bar to the last one's, bars without
-    a record included. Values of a bar are known at ``bar_ts`` + 5 s. Memory is bounded by a batch and its bars.
+    a record included. Values of a bar are known at ``bar_ts`` + 5 s. Memory is bounded by a batch, its bars, and
+    ``FRAME_BARS`` more.
 
     Args:
         batches: Rows of ``silver.future.market_by_price_10_clean`` in event order, at least ``INPUT_COLUMNS``.
@@ -65,74 +66,85 @@ def bar5s(batches: Iterable[pl.DataFrame], session: Session, tick_size_nanos: in
     Raises:
         BookRowsRefused: If rows are out of order, of another session or contract, or off the tick grid.
     """
-    bars = _BarStream(session, tick_size_nanos)
-    for batch in batches:
-        if batch.height:
-            frame = bars.push(batch)
-            if frame.height:
-                yield frame
+    bars = BarStream(tick_size_nanos)
+    for batch in book_batches(batches, session):
+        frame = bars.push(batch)
+        if frame.height:
+            yield frame
     frame = bars.finish()
     if frame.height:
         yield frame
 
 
-class _BarStream:
-    """What one batch leaves behind for the next: the open bar, the last ladder, the last instant."""
+class BarStream:
+    """What one batch leaves behind for the next: the bars to hand out, the open one, the last ladder of the book."""
 
-    def __init__(self, session: Session, tick_size_nanos: int) -> None:
-        self._session = session
+    def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
         self._schema = contracts.load(TABLE).polars_schema
         self._state = BarState()
+        self._closed: list[tuple[ClosedBars, dict[str, NDArray[np.int64]]]] = []
         self._ladder = {what: np.zeros((2, LEVELS), np.int64) for what in ("px", "sz", "ct")}
-        self._last_ns = session.window_ns[0]
         self._symbol: str | None = None
 
-    def push(self, batch: pl.DataFrame) -> pl.DataFrame:
-        """The bars a batch closes."""
-        ts = batch["ts_event"].to_physical().to_numpy()
-        self._check(batch, ts)
-        action = _codes(batch["action"])
-        price, size = _columns(batch, "px", np.int64), _columns(batch, "sz", np.int32)
+    def push(self, batch: BookBatch) -> pl.DataFrame:
+        """Take a batch in, and hand out the bars closed so far if there are ``FRAME_BARS`` of them.
+
+        Args:
+            batch: Records in event order, never before those of an earlier batch.
+
+        Returns:
+            Rows of ``silver.future.market_by_price_10_bar5s`` that follow those handed out before.
+
+        Raises:
+            BookRowsRefused: If a bar's last ladder is off the tick grid.
+        """
+        self._symbol = batch.symbol
         closed = scan(
-            ts,
-            action,
-            _codes(batch["side"]),
-            batch["flags"].to_numpy(),
-            batch["price"].fill_null(int(UNDEF_PRICE)).to_numpy(),
-            batch["size"].to_numpy(),
-            price,
-            size,
+            batch.ts,
+            batch.action,
+            batch.side,
+            batch.flags,
+            batch.price,
+            batch.size,
+            batch.px,
+            batch.sz,
+            batch.flow.differs,
             self._state,
         )
-        frame = self._frame(closed, batch, price, size)
-        shown = np.flatnonzero((action != TRADE) & (action != NONE))
+        self._keep(closed, batch)
+        shown = np.flatnonzero((batch.action != TRADE) & (batch.action != NONE))
         if len(shown):
-            row = shown[-1:]
-            self._ladder = {what: ladder[:, :, 0] for what, ladder in _rows(batch, price, size, row).items()}
-        return frame
+            self._ladder = {what: ladder[:, :, 0] for what, ladder in _rows(batch, shown[-1:]).items()}
+        return self._frame(FRAME_BARS)
 
     def finish(self) -> pl.DataFrame:
-        """The last bar."""
-        closed = finish(self._state)
-        return self._frame(closed, None, None, None)
+        """The bars not handed out yet, the open one included; the stream must not be used again."""
+        self._keep(finish(self._state), None)
+        return self._frame(0)
 
-    def _frame(
-        self,
-        closed: ClosedBars,
-        batch: pl.DataFrame | None,
-        price: NDArray[np.int64] | None,
-        size: NDArray[np.int32] | None,
-    ) -> pl.DataFrame:
+    def _keep(self, closed: ClosedBars, batch: BookBatch | None) -> None:
+        """Note some closed bars and their last ladders until they are handed out."""
         ladder = {
             what: np.repeat(last[:, :, None], len(closed), axis=2) for what, last in self._ladder.items()
         }
         inside = np.flatnonzero(closed.last_row >= 0)
-        if batch is not None and price is not None and size is not None and len(inside):
-            for what, found in _rows(batch, price, size, closed.last_row[inside]).items():
+        if batch is not None and len(inside):
+            for what, found in _rows(batch, closed.last_row[inside]).items():
                 ladder[what][:, :, inside] = found
+        self._check_ticks(ladder["px"][:, :, closed.last_row != kernel.NO_STATE])
+        self._closed.append((closed, ladder))
+
+    def _frame(self, least: int) -> pl.DataFrame:
+        """The closed bars, none while they are fewer than ``least``."""
+        if sum(len(closed) for closed, _ in self._closed) < least:
+            return self._schema.to_frame()
+        closed = ClosedBars.joined([closed for closed, _ in self._closed])
+        ladder = {
+            what: np.concatenate([part[what] for _, part in self._closed], axis=2) for what in self._ladder
+        }
+        self._closed.clear()
         known = closed.last_row != kernel.NO_STATE
-        self._check_ticks(ladder["px"][:, :, known])
         columns = _count_columns(closed) | _state_columns(closed) | _ladder_columns(ladder, known)
         data: dict[str, pl.Series] = {
             "bar_ts": pl.Series(closed.start_ns),
@@ -141,37 +153,10 @@ class _BarStream:
         }
         return pl.DataFrame(data).select(self._schema.names()).cast(self._schema)
 
-    def _check(self, batch: pl.DataFrame, ts: NDArray[np.int64]) -> None:
-        first, last = self._session.window_ns
-        if self._symbol is None:
-            self._symbol = batch["symbol"][0]
-        where: dict[str, object] = {"table": TABLE, "dt": self._session.trade_date, "symbol": self._symbol}
-        if ts[0] < first or ts[-1] >= last:
-            raise BookRowsRefused("book rows lie outside the trade date", where=where)
-        if ts[0] < self._last_ns or np.any(ts[1:] < ts[:-1]):
-            raise BookRowsRefused(
-                "book rows are not in event order", where=where, remedy="sort by the contract's sort columns"
-            )
-        if (batch["symbol"] != self._symbol).any():
-            raise BookRowsRefused(
-                "book rows are of several contracts", where=where, remedy="cut one contract at a time"
-            )
-        self._last_ns = int(ts[-1])
-
     def _check_ticks(self, price: NDArray[np.int64]) -> None:
         off = (price != UNDEF_PRICE) & (price % self._tick_size_nanos != 0)
         if off.any():
-            raise BookRowsRefused(
-                "a book price is off the tick grid",
-                where={
-                    "table": TABLE,
-                    "dt": self._session.trade_date,
-                    "symbol": self._symbol,
-                    "price": int(price[off][0]),
-                    "tick_size": self._tick_size_nanos,
-                },
-                remedy="check the root's tick size in the settings",
-            )
+            raise off_grid(int(price[off][0]), self._tick_size_nanos, self._symbol)
 
 
 def _count_columns(closed: ClosedBars) -> Columns:
@@ -232,32 +217,10 @@ def _ladder_columns(ladder: dict[str, NDArray[np.int64]], known: NDArray[np.bool
     return columns
 
 
-def _codes(column: pl.Series) -> NDArray[np.uint8]:
-    """ASCII codes of a one-letter Enum column."""
-    assert isinstance(column.dtype, pl.Enum)
-    letters = np.array([ord(letter) for letter in column.dtype.categories], np.uint8)
-    codes: NDArray[np.uint8] = letters[column.to_physical().to_numpy()]
-    return codes
-
-
-def _columns(batch: pl.DataFrame, what: str, dtype: type[np.generic]) -> NDArray[Any]:
-    """The ten levels of both sides, ``(2, 10, n)``, every level's values side by side; absent prices as UNDEF_PRICE."""
-    out = np.empty((2, LEVELS, batch.height), dtype)
-    for s, side in enumerate(SIDES):
-        for level in range(LEVELS):
-            column = batch[f"{side}_{what}_{level:02d}"]
-            filled = column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column
-            out[s, level] = filled.to_numpy()
-    return out
-
-
-def _rows(
-    batch: pl.DataFrame, price: NDArray[np.int64], size: NDArray[np.int32], rows: NDArray[np.int64]
-) -> dict[str, NDArray[np.int64]]:
-    """The ladders of some rows, ``(2, 10, rows)`` each; order counts are read for these rows only."""
-    counts = [f"{side}_ct_{level:02d}" for side in SIDES for level in range(LEVELS)]
+def _rows(batch: BookBatch, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """The ladders of some rows, ``(2, 10, rows)`` each."""
     return {
-        "px": price[:, :, rows],
-        "sz": size[:, :, rows].astype(np.int64),
-        "ct": _columns(batch.select(counts)[rows], "ct", np.int64),
+        "px": batch.px[:, :, rows],
+        "sz": batch.sz[:, :, rows].astype(np.int64),
+        "ct": batch.ct[:, :, rows].astype(np.int64),
     }

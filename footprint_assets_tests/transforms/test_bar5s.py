@@ -14,13 +14,10 @@ from polars.testing import assert_frame_equal
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
-from footprint_assets.resources import Workbench
-from footprint_assets.settings import Settings
-from footprint_assets.tables import Scope, Staged, TableInput
 from footprint_assets.transforms.bar5s import INPUT_COLUMNS, TABLE, BookRowsRefused, bar5s
 from footprint_assets_tests.kernels.bar5s_records import F_LAST, F_SNAPSHOT, START, TICK, frame, streams
 from footprint_assets_tests.kernels.bar5s_reference import BANDS, BAR, POINT, Record, reference_bars
-from footprint_assets_tests.small_market import TABLES
+from footprint_assets_tests.transforms.real_book import clean_hour
 
 SESSION = cme.session(dt.date(2023, 12, 26))
 SIDES = ("bid", "ask")
@@ -138,6 +135,40 @@ def test_the_invariants_of_the_table_hold(records):
         if row["bar5s_microprice_eob"] is not None:
             best = sorted(row[f"bar5s_shape_{side}_px_l00_eob"] for side in SIDES)
             assert best[0] <= row["bar5s_microprice_eob"] <= best[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams())
+def test_every_record_counts_as_what_it_is(records):
+    out = bars(frame(records))
+    kinds = {"A": "add", "C": "cancel", "M": "modify", "R": "clear", "T": "trade"}
+    for action, name in kinds.items():
+        assert out[f"bar5s_meta_{name}_cnt_sum"].sum() == sum(r.action == action for r in records)
+    if all(r.action in kinds for r in records):
+        counted = pl.sum_horizontal(f"bar5s_meta_{name}_cnt_sum" for name in kinds.values())
+        assert out.select((counted == pl.col("bar5s_meta_msg_cnt_sum")).all()).item()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 2499), st.integers(0, 4), st.integers(0, 40)), max_size=12))
+def test_the_average_of_a_bar_is_the_mean_of_its_halves(changes):
+    """A bar stretched to two bars: each half takes the time of a whole one."""
+
+    def average(factor):
+        ladders, records = book(), [at(0)]
+        for millis, level, size in sorted(changes):
+            ladders = (change(ladders[0], level, size + 1), ladders[1])
+            records.append(at(factor * 2 * millis / 1000, ladders=ladders))
+        return (
+            bars(frame(records)).head(factor)
+            if factor == 1
+            else bars(frame([*records, at(9.999, ladders=ladders)]))
+        )
+
+    (whole,), halves = average(1).to_dicts(), average(2)
+    assert halves.height == 2
+    for name in ("bar5s_state_obi0_twa", "bar5s_state_obi10_twa", "bar5s_depth_bid10_qty_twa"):
+        assert halves[name].mean() == pytest.approx(whole[name], rel=1e-12)
 
 
 def test_the_columns_are_the_contract_and_no_feature_is_a_price():
@@ -306,17 +337,7 @@ def test_no_rows_are_no_bars():
 @pytest.mark.realdata
 def test_the_first_globex_hour_of_26_december_2023_is_conserved(real_data, tmp_path):
     """Totals of the vendor's file, and of the clean book's own split of every size change."""
-    inputs = [
-        "bronze.future.definition", "bronze.future.trades", "bronze.future.front_month",
-        "bronze.future.market_by_price_10", "silver.future.market_by_price_10_clean",
-    ]  # fmt: skip
-    lake_settings = Settings(lake_root=tmp_path / "lake", dbn_dir=real_data / "dbn")
-    scope = Scope.of(SESSION.trade_date, Workbench(lake_settings))
-    for table in (table for table in TABLES if table.key in inputs):
-        staged = table.stage(scope, table.open_inputs(scope), run_id="test")
-        assert isinstance(staged, Staged)
-        staged.stage.publish()
-    rows = TableInput(scope.bench.lake, inputs[-1], (SESSION.trade_date,)).frame("ESH4")
+    rows = clean_hour(real_data, tmp_path)
     out = bars(rows.select(INPUT_COLUMNS), cuts=range(4096, rows.height, 4096))
     contracts.Validator(contracts.load(TABLE)).validate(out)
     assert_frame_equal(out, bars(rows), check_exact=True)

@@ -1,0 +1,396 @@
+"""The book by price in five-second bars: time-weighted size, flow and dwell of every tick in sight.
+
+Arrays in, arrays out; all sums are integers and the carried state makes any chunking of a day give the same bits as one
+pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from footprint_assets.kernels.bar5s import BAR_NS
+from footprint_assets.kernels.book_events import (
+    ASK,
+    BID,
+    BUYER,
+    CLEAR,
+    F_SNAPSHOT,
+    LEVELS,
+    NONE,
+    SELLER,
+    TRADE,
+    UNDEF_PRICE,
+)
+from footprint_assets.kernels.book_flow import BookFlow
+
+Int64 = NDArray[np.int64]
+
+REACH_TICKS = 1024
+"""A level farther behind the best price of its side is a stub quote; so is a book with a wider spread. Not counted."""
+WINDOW_TICKS = 16_384
+"""Ticks one bar may span: a power of two, the size of the ring of cells."""
+NO_VALUE = -1
+"""A size, count or largest size that is not known."""
+
+# Layout of an output row: [bid, ask] fields follow at SIDE_FIELDS + side * FIELDS.
+START, TICK, VISIBLE_NS, IS_VISIBLE, DWELL_NS = range(5)
+SIDE_FIELDS = 5
+QTY_NS, QTY_EOB, CT_EOB, MAX_QTY, ADDED, PULLED, FILLED, ADDS, CANCELS, MODIFIES = range(10)
+FIELDS = 10
+COLUMNS = SIDE_FIELDS + 2 * FIELDS
+
+# A cell of the ring is an output row in the making: QTY_EOB holds the size shown, CT_EOB the instant it is summed up to.
+_SINCE = CT_EOB
+_ADD, _CANCEL, _MODIFY = ord("A"), ord("C"), ord("M")
+_EMPTY_LOW, _EMPTY_HIGH = (
+    np.int64(2**62),
+    np.int64(-(2**62)),
+)  # a range of no tick, the neutral element of a union
+(
+    _BAR, _KNOWN, _LOW, _HIGH, _RANGE_SINCE, _BAR_LOW, _BAR_HIGH,
+) = range(7)  # fmt: skip
+_DONE, _OUTPUT_FULL, _OFF_GRID, _TOO_WIDE = range(4)
+
+
+def _new_clock() -> Int64:
+    clock = np.zeros(7, np.int64)
+    clock[_BAR] = -1
+    clock[[_LOW, _BAR_LOW]] = _EMPTY_LOW
+    clock[[_HIGH, _BAR_HIGH]] = _EMPTY_HIGH
+    return clock
+
+
+@dataclass(frozen=True)
+class Price5sState:
+    """The open bar, and the ladder the next record meets."""
+
+    price: Int64 = field(default_factory=lambda: np.full((2, LEVELS), UNDEF_PRICE, np.int64))
+    tick: Int64 = field(default_factory=lambda: np.zeros((2, LEVELS), np.int64))
+    count: NDArray[np.int32] = field(default_factory=lambda: np.zeros((2, LEVELS), np.int32))
+    # Levels of a side that are counted: those present and within reach.
+    levels: Int64 = field(default_factory=lambda: np.zeros(2, np.int64))
+    clock: Int64 = field(default_factory=_new_clock)
+    cells: Int64 = field(default_factory=lambda: np.zeros((WINDOW_TICKS, COLUMNS), np.int64))
+
+
+class OffTickGrid(ValueError):  # noqa: N818 - names the fact
+    """A price is no multiple of the tick; ``args[0]`` is the price in 1e-9 points."""
+
+
+class TooWide(ValueError):  # noqa: N818 - names the fact
+    """The book moved over more than ``WINDOW_TICKS`` ticks within one bar; ``args[0]`` is the bar's start."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _settle(cells, tick, side, now):  # type: ignore[no-untyped-def]
+    """Sum the size shown at a tick up to an instant."""
+    slot, at = tick & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS
+    lasted = now - cells[slot, at + _SINCE]
+    if lasted > 0:
+        size = cells[slot, at + QTY_EOB]
+        cells[slot, at + QTY_NS] += size * lasted
+        if size > cells[slot, at + MAX_QTY]:
+            cells[slot, at + MAX_QTY] = size
+        cells[slot, at + _SINCE] = now
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _settle_range(cells, tick, levels, clock, now):  # type: ignore[no-untyped-def]
+    """Sum the time in sight, and the time between the best prices, up to an instant."""
+    lasted = now - clock[_RANGE_SINCE]
+    clock[_RANGE_SINCE] = now
+    if lasted <= 0:
+        return
+    for at in range(clock[_LOW], clock[_HIGH] + 1):
+        cells[at & (WINDOW_TICKS - 1), VISIBLE_NS] += lasted
+    if levels[BID] > 0 and levels[ASK] > 0:
+        for at in range(tick[BID, 0], tick[ASK, 0] + 1):
+            cells[at & (WINDOW_TICKS - 1), DWELL_NS] += lasted
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _levels_in_reach(ladder_price, i, tick_size, price, tick, levels):  # type: ignore[no-untyped-def]
+    """Take over the prices of a record; returns whether all lie on the tick grid."""
+    for side in (BID, ASK):
+        levels[side] = 0
+        for k in range(LEVELS):
+            at = ladder_price[side, k, i]
+            price[side, k] = at
+            if at == UNDEF_PRICE:
+                continue
+            if at % tick_size != 0:
+                price[0, 0] = at
+                return False
+            tick[side, k] = at // tick_size
+            if levels[side] == k and abs(tick[side, k] - tick[side, 0]) <= REACH_TICKS:
+                levels[side] = k + 1
+    if levels[BID] > 0 and levels[ASK] > 0 and abs(tick[ASK, 0] - tick[BID, 0]) > REACH_TICKS:
+        levels[:] = 0
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _restate(  # type: ignore[no-untyped-def]
+    ladder_price, ladder_size, i, clear, tick_size, now, price, tick, levels, clock, cells
+):
+    """Replace the ladder by that of record ``i``, by none after a clear; returns a status."""
+    _settle_range(cells, tick, levels, clock, now)
+    for side in (BID, ASK):
+        for k in range(levels[side]):
+            _settle(cells, tick[side, k], side, now)
+            cells[tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS + QTY_EOB] = 0
+    levels[:] = 0
+    clock[_LOW], clock[_HIGH] = _EMPTY_LOW, _EMPTY_HIGH
+    if clear:
+        return _DONE
+    if not _levels_in_reach(ladder_price, i, tick_size, price, tick, levels):
+        return _OFF_GRID
+    for side in (BID, ASK):
+        for k in range(levels[side]):
+            clock[_LOW] = min(clock[_LOW], tick[side, k])
+            clock[_HIGH] = max(clock[_HIGH], tick[side, k])
+    clock[_BAR_LOW] = min(clock[_BAR_LOW], clock[_LOW])
+    clock[_BAR_HIGH] = max(clock[_BAR_HIGH], clock[_HIGH])
+    if clock[_BAR_HIGH] - clock[_BAR_LOW] >= WINDOW_TICKS:
+        return _TOO_WIDE
+    for side in (BID, ASK):
+        for k in range(levels[side]):
+            slot, at = tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS
+            cells[slot, at + QTY_EOB] = ladder_size[side, k, i]
+            cells[slot, at + _SINCE] = now
+    return _DONE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _close(clock, tick, levels, cells, count, row, out, at):  # type: ignore[no-untyped-def]
+    """Write the rows of the open bar and open the next one; returns the number of rows so far."""
+    end = clock[_BAR] + BAR_NS
+    low, high = clock[_BAR_LOW], clock[_BAR_HIGH]
+    _settle_range(cells, tick, levels, clock, end)
+    for side in (BID, ASK):
+        for k in range(levels[side]):
+            _settle(cells, tick[side, k], side, end)
+    for price_tick in range(low, high + 1):
+        cell, b = cells[price_tick & (WINDOW_TICKS - 1)], at + price_tick - low
+        out[START, b], out[TICK, b] = clock[_BAR], price_tick
+        out[VISIBLE_NS, b], out[DWELL_NS, b] = cell[VISIBLE_NS], cell[DWELL_NS]
+        visible = clock[_LOW] <= price_tick <= clock[_HIGH]
+        out[IS_VISIBLE, b] = visible
+        for field_ in range(SIDE_FIELDS, COLUMNS):
+            out[field_, b] = cell[field_]
+        for side in (BID, ASK):
+            first = SIDE_FIELDS + side * FIELDS
+            out[first + CT_EOB, b] = 0
+            if not visible:
+                out[first + QTY_EOB, b] = out[first + CT_EOB, b] = NO_VALUE
+            if cell[VISIBLE_NS] == 0:
+                out[first + MAX_QTY, b] = NO_VALUE
+            shown = cell[first + QTY_EOB]
+            cell[first : first + FIELDS] = 0
+            cell[first + QTY_EOB], cell[first + _SINCE] = shown, end
+        cell[VISIBLE_NS] = cell[DWELL_NS] = 0
+    for side in (BID, ASK):
+        for k in range(levels[side]):
+            out[SIDE_FIELDS + side * FIELDS + CT_EOB, at + tick[side, k] - low] = count[side, k, row]
+    clock[_BAR] = end
+    clock[_BAR_LOW], clock[_BAR_HIGH] = clock[_LOW], clock[_HIGH]
+    return at + max(high - low + 1, 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _count_event(act, side, price, tick_size, low, high, clock, cells):  # type: ignore[no-untyped-def]
+    """Count an add, cancel or modify at its own price, if that is in sight before or after it."""
+    at = ADDS if act == _ADD else CANCELS if act == _CANCEL else MODIFIES if act == _MODIFY else -1
+    if at < 0 or price == UNDEF_PRICE or side not in (BUYER, SELLER):
+        return
+    tick = price // tick_size
+    if low <= tick <= high or clock[_LOW] <= tick <= clock[_HIGH]:
+        resting = BID if side == BUYER else ASK
+        cells[tick & (WINDOW_TICKS - 1), SIDE_FIELDS + resting * FIELDS + at] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen arrays costs more than a record
+    start, item, last, until, tick_size,
+    ts, action, side, flags, price, ladder_price, ladder_size, ladder_count, differs,
+    item_row, item_side, item_price, item_added, item_filled, item_pulled,
+    state_price, tick, count, levels, clock, cells, out,
+):  # fmt: skip
+    """Run records from ``start`` on; returns (status, next record, next item, last record with a ladder, rows)."""
+    n, items, rows = ts.shape[0], item_row.shape[0], 0
+    for i in range(start, n + 1):
+        now = ts[i] if i < n else until
+        while clock[_BAR] + BAR_NS <= now:
+            if clock[_BAR_HIGH] - clock[_BAR_LOW] >= out.shape[1] - rows:
+                return _OUTPUT_FULL, i, item, last, rows
+            if last >= 0:
+                rows = _close(clock, tick, levels, cells, ladder_count, last, out, rows)
+            else:
+                rows = _close(clock, tick, levels, cells, count, 0, out, rows)
+        if i == n or action[i] in (TRADE, NONE):
+            continue
+        act = action[i]
+        low, high = clock[_LOW], clock[_HIGH]
+        flows = act != CLEAR and clock[_KNOWN] == 1 and (flags[i] & F_SNAPSHOT) == 0
+        clock[_KNOWN] = 0 if act == CLEAR else 1
+        last = i
+        changed = np.int64(differs[BID, i]) | np.int64(differs[ASK, i]) << LEVELS
+        if changed != 0:
+            s = BID if differs[BID, i] != 0 else ASK
+            k = 0
+            while (np.int64(differs[s, i]) >> k) & 1 == 0:
+                k += 1
+            if (
+                changed == 1 << (k + s * LEVELS)
+                and act != CLEAR
+                and state_price[s, k] == ladder_price[s, k, i]
+                and k < levels[s]
+            ):
+                _settle(cells, tick[s, k], s, now)
+                cells[tick[s, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + s * FIELDS + QTY_EOB] = ladder_size[
+                    s, k, i
+                ]
+            else:
+                status = _restate(
+                    ladder_price, ladder_size, i, act == CLEAR, tick_size, now,
+                    state_price, tick, levels, clock, cells,
+                )  # fmt: skip
+                if status != _DONE:
+                    return status, i, item, last, rows
+        if flows:
+            _count_event(act, side[i], price[i], tick_size, low, high, clock, cells)
+        while item < items and item_row[item] == i:
+            at = item_price[item] // tick_size
+            if low <= at <= high or clock[_LOW] <= at <= clock[_HIGH]:
+                slot, first = at & (WINDOW_TICKS - 1), SIDE_FIELDS + item_side[item] * FIELDS
+                cells[slot, first + ADDED] += item_added[item]
+                cells[slot, first + FILLED] += item_filled[item]
+                cells[slot, first + PULLED] += item_pulled[item]
+            item += 1
+    return _DONE, n, item, last, rows
+
+
+def price5s(
+    ts: Int64,
+    action: NDArray[np.uint8],
+    side: NDArray[np.uint8],
+    flags: NDArray[np.int16],
+    price: Int64,
+    ladder_price: Int64,
+    ladder_size: NDArray[np.int32],
+    ladder_count: NDArray[np.int32],
+    flow: BookFlow,
+    tick_size: int,
+    state: Price5sState,
+) -> Int64:
+    """Run book records through the open bar and hand out the rows of the bars they close.
+
+    A state holds on [t_k, t_k+1), from the record that left it to the next one, and over the boundaries of bars. Its
+    ticks in sight run from the lowest to the highest price its two ladders show. A bar has a row for every tick from
+    the lowest to the highest one in sight of any of its states, the carried one included. Bars lie on multiples of
+    ``BAR_NS``, from the first record's on; a bar without a record repeats the carried ladder.
+
+    Args:
+        ts: Event times, ascending, ns since the epoch, shape ``(n,)``; never before an earlier chunk's last.
+        action: ASCII codes of the DBN action, shape ``(n,)``.
+        side: ASCII codes of the DBN side, shape ``(n,)``.
+        flags: DBN flag bits, shape ``(n,)``.
+        price: Event price, 1e-9 points, ``UNDEF_PRICE`` where absent, shape ``(n,)``.
+        ladder_price: Post-event prices by column, shape ``(2, 10, n)``, bids first, 1e-9 points.
+        ladder_size: Post-event sizes by column, shape ``(2, 10, n)``, contracts.
+        ladder_count: Post-event order counts by column, shape ``(2, 10, n)``.
+        flow: What these records changed.
+        tick_size: Minimum price increment, 1e-9 points.
+        state: Carried state, advanced in place.
+
+    Returns:
+        Rows of the bars that end at or before the last record by the module's layout, int64[COLUMNS, rows], by bar and
+        tick; ``NO_VALUE`` where a size, count or largest size is not known.
+
+    Raises:
+        OffTickGrid: If a ladder price is no multiple of the tick.
+        TooWide: If the book moved over more than ``WINDOW_TICKS`` ticks within one bar.
+    """
+    if len(ts) == 0:
+        return np.empty((COLUMNS, 0), np.int64)
+    if state.clock[_BAR] < 0:
+        state.clock[_BAR] = state.clock[_RANGE_SINCE] = ts[0] // BAR_NS * BAR_NS
+    return _run(
+        ts,
+        action,
+        side,
+        flags,
+        price,
+        ladder_price,
+        ladder_size,
+        ladder_count,
+        flow,
+        tick_size,
+        int(ts[-1]),
+        state,
+    )
+
+
+def finish(tick_size: int, state: Price5sState) -> Int64:
+    """Close the open bar at its own end, the last ladder held until there.
+
+    Args:
+        tick_size: Minimum price increment, 1e-9 points.
+        state: Carried state; must not be used again.
+
+    Returns:
+        The rows of one bar, as ``price5s`` returns them; none when no record was ever seen.
+    """
+    none, letters = np.empty(0, np.int64), np.empty(0, np.uint8)
+    if state.clock[_BAR] < 0:
+        return np.empty((COLUMNS, 0), np.int64)
+    flow = BookFlow(
+        none, none.astype(np.int8), none, none, none, none, none, none, none, np.empty((2, 0), np.uint16)
+    )
+    size = np.empty((2, LEVELS, 0), np.int32)
+    return _run(
+        none, letters, letters, np.empty(0, np.int16), none, np.empty((2, LEVELS, 0), np.int64), size, size, flow,
+        tick_size, int(state.clock[_BAR]) + BAR_NS, state,
+    )  # fmt: skip
+
+
+def _run(
+    ts: Int64,
+    action: NDArray[np.uint8],
+    side: NDArray[np.uint8],
+    flags: NDArray[np.int16],
+    price: Int64,
+    ladder_price: Int64,
+    ladder_size: NDArray[np.int32],
+    ladder_count: NDArray[np.int32],
+    flow: BookFlow,
+    tick_size: int,
+    until: int,
+    state: Price5sState,
+) -> Int64:
+    parts: list[Int64] = []
+    at, item, last = 0, 0, -1
+    bars = (until - int(state.clock[_BAR])) // BAR_NS
+    while True:
+        span = max(int(state.clock[_BAR_HIGH] - state.clock[_BAR_LOW]) + 1, 0)
+        out = np.empty((COLUMNS, min(bars, 1024) * max(span, 32) + span), np.int64)
+        status, at, item, last, rows = _scan(
+            at, item, last, until, tick_size,
+            ts, action, side, flags, price, ladder_price, ladder_size, ladder_count, flow.differs,
+            flow.row, flow.side, flow.price, flow.added, flow.filled, flow.pulled,
+            state.price, state.tick, state.count[:, :, None], state.levels, state.clock, state.cells, out,
+        )  # fmt: skip
+        parts.append(out[:, :rows])
+        if status == _OFF_GRID:
+            raise OffTickGrid(int(state.price[0, 0]))
+        if status == _TOO_WIDE:
+            raise TooWide(int(state.clock[_BAR]))
+        if status == _DONE:
+            break
+    if last >= 0:
+        state.count[:] = ladder_count[:, :, last]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -1,0 +1,96 @@
+"""Best bid and offer: clean book batches in, one row per change of either price out, in one streaming pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from footprint_assets import contracts
+from footprint_assets.calendar import Session
+from footprint_assets.kernels.book_events import ASK, BID, CLEAR, UNDEF_PRICE
+from footprint_assets.settings import PRICE_SCALE
+from footprint_assets.transforms.book_batch import SIDES, BookBatch, book_batches, ticks
+
+TABLE = "silver.future.bbo"
+
+
+class BboStream:
+    """``silver.future.bbo`` batch by batch.
+
+    Args:
+        tick_size_nanos: Minimum price increment, 1e-9 points.
+    """
+
+    def __init__(self, tick_size_nanos: int) -> None:
+        self._tick_size_nanos = tick_size_nanos
+        self._schema = contracts.load(TABLE).polars_schema
+        self._last = np.full((2, 1), UNDEF_PRICE, np.int64)
+        self._symbol: str | None = None
+
+    def push(self, batch: BookBatch) -> pl.DataFrame:
+        """The changes of a batch.
+
+        Args:
+            batch: The records that follow those of the last batch.
+
+        Returns:
+            Rows in event order.
+
+        Raises:
+            BookRowsRefused: If a best price is off the tick grid.
+        """
+        self._symbol = batch.symbol
+        shown = np.flatnonzero(
+            (batch.flow.differs[BID] | batch.flow.differs[ASK]) & 1
+        )  # the best levels moved
+        best = np.where(batch.action[shown] == CLEAR, UNDEF_PRICE, batch.px[:, 0, shown])
+        before = np.concatenate((self._last, best[:, :-1]), axis=1)[:, : len(shown)]
+        change = np.flatnonzero((best != before).any(axis=0))
+        if len(shown):
+            self._last = best[:, -1:].copy()
+        return self._frame(batch.ts[shown[change]], best[:, change])
+
+    def finish(self) -> pl.DataFrame:
+        """No row: every change was handed out with its batch."""
+        return self._schema.to_frame()
+
+    def _frame(self, ts: NDArray[np.int64], best: NDArray[np.int64]) -> pl.DataFrame:
+        known = best != UNDEF_PRICE
+        tick = np.zeros_like(best)
+        tick[known] = ticks(best[known], self._tick_size_nanos, self._symbol)
+        data = {
+            "ts_event": pl.Series(ts),
+            "symbol": pl.repeat(self._symbol, len(ts), dtype=pl.String, eager=True),
+        }
+        for s, side in ((BID, SIDES[BID]), (ASK, SIDES[ASK])):
+            absent = pl.Series(~known[s])
+            data[f"{side}_tick"] = pl.Series(tick[s]).set(absent, None)
+            data[f"{side}_px"] = pl.Series(best[s] / PRICE_SCALE).set(absent, None)
+        return pl.DataFrame(data).select(self._schema.names()).cast(self._schema)
+
+
+def bbo(frames: Iterable[pl.DataFrame], session: Session, tick_size_nanos: int) -> Iterator[pl.DataFrame]:
+    """Follow the best prices of one contract's book of one trade date.
+
+    Prices hold from a row's ``ts_event`` to the next row's; of rows with one ``ts_event`` only the last one lasts. A
+    clear leaves no price on either side until a record shows one.
+
+    Args:
+        frames: Rows of ``silver.future.market_by_price_10_clean`` in event order, at least ``INPUT_COLUMNS``.
+        session: The trade date's session.
+        tick_size_nanos: Minimum price increment, 1e-9 points.
+
+    Yields:
+        Batches of ``silver.future.bbo``.
+
+    Raises:
+        BookRowsRefused: If rows are out of order, of another session or contract, or off the tick grid.
+    """
+    stream = BboStream(tick_size_nanos)
+    for batch in book_batches(frames, session):
+        frame = stream.push(batch)
+        if frame.height:
+            yield frame

@@ -1,0 +1,205 @@
+"""Clean book rows as arrays, made once a frame for every table of the book pass.
+
+Here rows are checked (one contract, one trade date, event order) and unpacked; what a table makes of them is its own
+room's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from footprint_assets.calendar import Session
+from footprint_assets.errors import FootprintError
+from footprint_assets.kernels.book_events import LEVELS, UNDEF_PRICE, BookEventState
+from footprint_assets.kernels.book_flow import BookFlow, book_flow
+
+SOURCE = "silver.future.market_by_price_10_clean"
+SIDES = ("bid", "ask")
+INPUT_COLUMNS = (
+    "ts_event", "action", "side", "flags", "price", "size", "event_group_id", "symbol",
+    *(f"{side}_{what}_{level:02d}" for what in ("px", "sz", "ct") for side in SIDES for level in range(LEVELS)),
+)  # fmt: skip
+"""What the book pass needs of ``silver.future.market_by_price_10_clean``."""
+
+Int64 = NDArray[np.int64]
+Int32 = NDArray[np.int32]
+
+
+class BookRowsRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """Book rows no table can be made of: out of order, of another session or contract, or off the tick grid."""
+
+
+@dataclass(frozen=True)
+class BookBatch:
+    """Some consecutive book records of one contract; ``n`` records.
+
+    Args:
+        symbol: Raw symbol of the contract.
+        ts: Event times, ascending, ns since the epoch; int64[n].
+        action: ASCII codes of the DBN action; uint8[n].
+        side: ASCII codes of the DBN side: the aggressor for trades, the resting side otherwise; uint8[n].
+        flags: DBN flag bits; int16[n].
+        price: Event price, 1e-9 points, ``UNDEF_PRICE`` where absent; int64[n].
+        size: Event size, contracts; int64[n].
+        event_group_id: Number of the event the record belongs to; int64[n].
+        px: Post-event prices by column, bids first, 1e-9 points, ``UNDEF_PRICE`` where absent; int64[2, 10, n].
+        sz: Post-event sizes, contracts, 0 where absent; int32[2, 10, n].
+        ct: Post-event order counts, 0 where absent; int32[2, 10, n].
+        flow: What the records changed, price by price.
+    """
+
+    symbol: str
+    ts: Int64
+    action: NDArray[np.uint8]
+    side: NDArray[np.uint8]
+    flags: NDArray[np.int16]
+    price: Int64
+    size: Int64
+    event_group_id: Int64
+    px: Int64
+    sz: Int32
+    ct: Int32
+    flow: BookFlow
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+class BookReader:
+    """Turns the frames of one contract and trade date into batches; carries the book from one to the next."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._last_ns = session.window_ns[0]
+        self._symbol: str | None = None
+        self._state = BookEventState()
+
+    def read(self, frame: pl.DataFrame) -> BookBatch:
+        """Unpack one frame.
+
+        Args:
+            frame: At least one row of ``silver.future.market_by_price_10_clean``, at least ``INPUT_COLUMNS``; never
+                before the rows of an earlier frame.
+
+        Returns:
+            The rows as arrays.
+
+        Raises:
+            BookRowsRefused: If rows are out of order or of another session or contract.
+        """
+        ts = frame["ts_event"].to_physical().to_numpy()
+        symbol = self._check(frame, ts)
+        action, side, flags = _codes(frame["action"]), _codes(frame["side"]), frame["flags"].to_numpy()
+        price = frame["price"].fill_null(int(UNDEF_PRICE)).to_numpy()
+        size = frame["size"].to_numpy()
+        px, sz = ladder_columns(frame, "px", np.int64), ladder_columns(frame, "sz", np.int32)
+        return BookBatch(
+            symbol=symbol,
+            ts=ts,
+            action=action,
+            side=side,
+            flags=flags,
+            price=price,
+            size=size,
+            event_group_id=frame["event_group_id"].to_numpy(),
+            px=px,
+            sz=sz,
+            ct=ladder_columns(frame, "ct", np.int32),
+            flow=book_flow(action, side, flags, price, size, px, sz, self._state),
+        )
+
+    def _check(self, frame: pl.DataFrame, ts: Int64) -> str:
+        first, last = self._session.window_ns
+        if self._symbol is None:
+            self._symbol = str(frame["symbol"][0])
+        where: dict[str, object] = {
+            "table": SOURCE,
+            "dt": self._session.trade_date,
+            "symbol": self._symbol,
+        }
+        if ts[0] < first or ts[-1] >= last:
+            raise BookRowsRefused("book rows lie outside the trade date", where=where)
+        if ts[0] < self._last_ns or np.any(ts[1:] < ts[:-1]):
+            raise BookRowsRefused(
+                "book rows are not in event order", where=where, remedy="sort by the contract's sort columns"
+            )
+        if (frame["symbol"] != self._symbol).any():
+            raise BookRowsRefused(
+                "book rows are of several contracts", where=where, remedy="cut one contract at a time"
+            )
+        self._last_ns = int(ts[-1])
+        return self._symbol
+
+
+def book_batches(frames: Iterable[pl.DataFrame], session: Session) -> Iterator[BookBatch]:
+    """Turn one contract's book of one trade date into batches.
+
+    Args:
+        frames: Rows of ``silver.future.market_by_price_10_clean`` in event order, at least ``INPUT_COLUMNS``.
+        session: The trade date's session.
+
+    Yields:
+        One batch a frame; none for a frame without rows.
+
+    Raises:
+        BookRowsRefused: If rows are out of order or of another session or contract.
+    """
+    reader = BookReader(session)
+    for frame in frames:
+        if frame.height:
+            yield reader.read(frame)
+
+
+def ticks(price: Int64, tick_size_nanos: int, symbol: str | None) -> Int64:
+    """Prices in ticks.
+
+    Args:
+        price: Prices, 1e-9 points, none absent.
+        tick_size_nanos: Minimum price increment, 1e-9 points.
+        symbol: Contract, for the message.
+
+    Returns:
+        ``price / tick size``, int64.
+
+    Raises:
+        BookRowsRefused: If a price is no multiple of the tick.
+    """
+    off = price % tick_size_nanos != 0
+    if off.any():
+        raise off_grid(int(price[off][0]), tick_size_nanos, symbol)
+    found: Int64 = price // tick_size_nanos
+    return found
+
+
+def off_grid(price: int, tick_size_nanos: int, symbol: str | None) -> BookRowsRefused:
+    """The refusal of a price that is no multiple of the tick."""
+    return BookRowsRefused(
+        "a book price is off the tick grid",
+        where={"table": SOURCE, "symbol": symbol, "price": price, "tick_size": tick_size_nanos},
+        remedy="check the root's tick size in the settings",
+    )
+
+
+def ladder_columns(frame: pl.DataFrame, what: str, dtype: type[np.generic]) -> NDArray[Any]:
+    """The ten levels of both sides, ``(2, 10, n)``, every level's values side by side; absent prices as UNDEF_PRICE."""
+    out = np.empty((2, LEVELS, frame.height), dtype)
+    for s, side in enumerate(SIDES):
+        for level in range(LEVELS):
+            column = frame[f"{side}_{what}_{level:02d}"]
+            filled = column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column
+            out[s, level] = filled.to_numpy()
+    return out
+
+
+def _codes(column: pl.Series) -> NDArray[np.uint8]:
+    """ASCII codes of a one-letter Enum column."""
+    assert isinstance(column.dtype, pl.Enum)
+    letters = np.array([ord(letter) for letter in column.dtype.categories], np.uint8)
+    codes: NDArray[np.uint8] = letters[column.to_physical().to_numpy()]
+    return codes

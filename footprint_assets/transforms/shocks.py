@@ -1,0 +1,133 @@
+"""Liquidity shocks of the book: clean book batches in, one row a heavy fill out, in one streaming pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from footprint_assets import contracts
+from footprint_assets.calendar import Session
+from footprint_assets.kernels import shocks as kernel
+from footprint_assets.kernels.bar5s import BAR_NS
+from footprint_assets.settings import PRICE_SCALE
+from footprint_assets.transforms.book_batch import BookBatch, book_batches, ticks
+
+TABLE = "silver.future.market_by_price_10_shocks"
+RECOVERY_LIMIT_NS = 60_000_000_000
+"""How long a recovery is waited for by default: the half-life of ES depth is well below a second."""
+
+_SIDES = ("BID", "ASK")
+_NANOS_PER_MS = 1_000_000
+
+
+class ShockStream:
+    """``silver.future.market_by_price_10_shocks`` batch by batch.
+
+    Args:
+        tick_size_nanos: Minimum price increment, 1e-9 points.
+        recovery_limit_ns: Longest time a recovery is waited for, included, ns. Rows wait as long for those before them.
+    """
+
+    def __init__(self, tick_size_nanos: int, recovery_limit_ns: int = RECOVERY_LIMIT_NS) -> None:
+        self._tick_size_nanos = tick_size_nanos
+        self._limit_ns = recovery_limit_ns
+        self._schema = contracts.load(TABLE).polars_schema
+        self._state = kernel.ShockState()
+        self._symbol: str | None = None
+        self._last_ns = 0
+
+    def push(self, batch: BookBatch) -> pl.DataFrame:
+        """The shocks that wait for nothing more after a batch.
+
+        Args:
+            batch: The records that follow those of the last batch.
+
+        Returns:
+            Rows in order of ``ts_event``, all after those handed out before.
+
+        Raises:
+            BookRowsRefused: If a filled price is off the tick grid.
+        """
+        self._symbol = batch.symbol
+        if len(batch.ts):
+            self._last_ns = int(batch.ts[-1])
+        found = kernel.shocks(
+            batch.ts, batch.action, batch.flags, batch.px, batch.sz, batch.flow,
+            self._tick_size_nanos, self._limit_ns, self._state,
+        )  # fmt: skip
+        return self._frame(found)
+
+    def finish(self) -> pl.DataFrame:
+        """The shocks that still wait; what they wait for beyond the last bar is null.
+
+        The book of the last record stands to the end of its bar, as in every five-second table: a session cut there
+        knows of a shock what the bar knew.
+        """
+        end_ns = (self._last_ns // BAR_NS + 1) * BAR_NS
+        return self._frame(kernel.finish(end_ns, self._tick_size_nanos, self._state))
+
+    def _frame(self, found: NDArray[np.int64]) -> pl.DataFrame:
+        ts, price, recovered = found[kernel.TS], found[kernel.PRICE], found[kernel.RECOVERED_TS]
+        before, after = found[kernel.DEPTH_BEFORE], found[kernel.DEPTH_AFTER]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where((before > 0) & (after >= 0), after / before, np.nan)
+        refill = np.where(recovered >= 0, (recovered - ts) / _NANOS_PER_MS, np.nan)
+        data = {
+            "ts_event": pl.Series(ts),
+            "symbol": pl.repeat(self._symbol, len(ts), dtype=pl.String, eager=True),
+            "resting_side": pl.Series(np.array(_SIDES)[found[kernel.SIDE]], dtype=pl.String),
+            "price_tick": pl.Series(ticks(price, self._tick_size_nanos, self._symbol)),
+            "price": pl.Series(price / PRICE_SCALE),
+            "is_best": pl.Series(found[kernel.IS_BEST] == 1),
+            "qty_before": pl.Series(found[kernel.BEFORE]),
+            "fill_vol": pl.Series(found[kernel.FILLED]),
+            "qty_after": _known(found[kernel.AFTER]),
+            "depth_before": pl.Series(before),
+            "depth_after_1s": _known(after),
+            "recovery_ratio_1s": pl.Series(ratio, nan_to_null=True),
+            "known_1s_ts": _known(found[kernel.KNOWN_TS]),
+            "recovered_ts": _known(recovered),
+            "refill_ms": pl.Series(refill, nan_to_null=True),
+        }
+        return pl.DataFrame(data).select(self._schema.names()).cast(self._schema)
+
+
+def shocks(
+    frames: Iterable[pl.DataFrame],
+    session: Session,
+    tick_size_nanos: int,
+    recovery_limit_ns: int = RECOVERY_LIMIT_NS,
+) -> Iterator[pl.DataFrame]:
+    """Find the liquidity shocks of one contract's book of one trade date.
+
+    A row may be used from its ``ts_event`` on, its depth from ``known_1s_ts`` and its recovery from ``recovered_ts`` on.
+
+    Args:
+        frames: Rows of ``silver.future.market_by_price_10_clean`` in event order, at least ``INPUT_COLUMNS``.
+        session: The trade date's session.
+        tick_size_nanos: Minimum price increment, 1e-9 points.
+        recovery_limit_ns: Longest time a recovery is waited for, included, ns.
+
+    Yields:
+        Batches of ``silver.future.market_by_price_10_shocks``.
+
+    Raises:
+        BookRowsRefused: If rows are out of order, of another session or contract, or a filled price off the tick grid.
+    """
+    stream = ShockStream(tick_size_nanos, recovery_limit_ns)
+    for batch in book_batches(frames, session):
+        frame = stream.push(batch)
+        if frame.height:
+            yield frame
+    frame = stream.finish()
+    if frame.height:
+        yield frame
+
+
+def _known(values: NDArray[np.int64]) -> pl.Series:
+    """The values, null where not known."""
+    series = pl.Series(values)
+    return series.set(series == kernel.NO_VALUE, None)
