@@ -1,79 +1,56 @@
-"""Price levels of one contract on one trade date, each with the instant it became knowable.
+"""Static price levels of one contract on one trade date, each with the instant it became knowable.
 
-Levels come from trade prices in half-open Eastern-time windows and from the prior cash session's profile. A level that
-does not exist has no row: an empty window, a date without a cash session, no published prior session. Adding a level is
-adding a row. Dynamic levels (moving averages, running VWAP) are not here: one row could not hold their history.
+Levels come from trade prices in half-open Eastern-time windows, from round numbers around the open and from earlier
+sessions (``prior_levels``). A level that does not exist has no row: an empty window, a date without a cash session, an
+earlier session that is not held. Adding a level is adding a row. Dynamic levels (moving averages, running VWAP) are
+rows of ``level_series``: one row could not hold their history.
 """
 
 from __future__ import annotations
 
-import math
+import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from footprint_assets import contracts
-from footprint_assets.calendar import OutsideCalendar, Session, et_ns, previous_session
-from footprint_assets.calendar import session as session_of
+from footprint_assets.calendar import Session, et_ns
 from footprint_assets.errors import FootprintError
-from footprint_assets.settings import NANOS_PER_SECOND, PRICE_SCALE, LevelSettings
+from footprint_assets.settings import (
+    NANOS_PER_SECOND,
+    PRICE_SCALE,
+    FootprintSettings,
+    LevelSettings,
+    ProfileSettings,
+)
+from footprint_assets.transforms.level import Level, Window
+from footprint_assets.transforms.prior import of_contract
+from footprint_assets.transforms.prior_levels import (
+    Row,
+    cash_window,
+    first_session_of_week,
+    last_cash_session,
+    naked_poc_levels,
+    prior_day_levels,
+    prior_week_levels,
+    rows_by_date,
+    week_open_level,
+)
 from footprint_assets.transforms.windows import (
     between,
     longest_gap_ns,
     points,
     tick_size_nanos,
+    ticks_and_sizes,
     times_ns,
 )
 
 TABLE = "silver.future.session_levels"
-PRIOR_LEVELS = {
-    "PDH": ("PRIOR_DAY", 1, "high"),
-    "PDL": ("PRIOR_DAY", -1, "low"),
-    "PDO": ("PRIOR_DAY", 0, "open"),
-    "PDC": ("PRIOR_DAY", 0, "close"),
-    "PD_SETTLE": ("PRIOR_DAY", 0, "settlement"),
-    "PD_POC": ("PROFILE", 0, "poc_price"),
-    "PD_VAH": ("PROFILE", 1, "vah_price"),
-    "PD_VAL": ("PROFILE", -1, "val_price"),
-    "PD_VWAP": ("VWAP", 0, "vwap"),
-}
-"""Levels read off the prior cash session's profile: class, polarity, column of ``volume_profile_session``."""
 
 
 class TickSizeMismatch(FootprintError):  # noqa: N818 - names the fact a reader meets
     """The trades' price ladder was cut with another tick size than the one given."""
-
-
-@dataclass(frozen=True)
-class _Window:
-    """A formation window: when it begins and ends, and what traded in it.
-
-    ``ts_ns``, ``tick`` and ``size`` are int64[trades], None where only the totals are held (prior sessions).
-    """
-
-    start_ns: int
-    valid_from_ns: int
-    source: date
-    is_partial: bool
-    trades: int
-    volume: int
-    ts_ns: NDArray[np.int64] | None = None
-    tick: NDArray[np.int64] | None = None
-    size: NDArray[np.int64] | None = None
-
-
-@dataclass(frozen=True)
-class _Level:
-    name: str
-    level_class: str
-    polarity: int
-    price_raw: float
-    window: _Window
-    extreme_ns: int | None = None
 
 
 def session_levels(
@@ -82,6 +59,8 @@ def session_levels(
     levels: LevelSettings,
     prior_sessions: pl.DataFrame,
     tick_size: float,
+    footprint: FootprintSettings,
+    profile: ProfileSettings,
 ) -> pl.DataFrame:
     """The static price levels of a trade date.
 
@@ -93,10 +72,12 @@ def session_levels(
     Args:
         trades_clean: Rows of ``silver.future.trades_clean``: one contract, one trade date, event order.
         session: The trade date's session.
-        levels: Windows and the longest hole.
-        prior_sessions: Rows of ``silver.future.volume_profile_session`` of prior trade dates; may be empty. Only the
-            same contract's last cash session is read: a level of another contract or an older date would be wrong.
+        levels: Windows, the longest hole, and how many levels of a family are kept.
+        prior_sessions: Rows of ``silver.future.prior_sessions`` of the contract and date; may be empty. Only those of
+            the same contract are read.
         tick_size: Minimum price increment, points.
+        footprint: Row height of the profile nodes are looked for in.
+        profile: Definition of a volume node.
 
     Returns:
         Rows of ``silver.future.session_levels`` sorted by name; none where nothing traded.
@@ -110,36 +91,47 @@ def session_levels(
     tick_nanos = round(tick_size * PRICE_SCALE)
     _require_tick_size(trades_clean, tick_nanos)
     symbol = trades_clean["symbol"][0]
-    prior = _prior_cash_session(prior_sessions, symbol, session, levels)
+    own = of_contract(prior_sessions, symbol)
+    rows = rows_by_date(own)
+    prior = last_cash_session(rows, session)
     found = [
-        *_globex_levels(trades_clean, session, levels, tick_nanos),
+        *_globex_levels(trades_clean, rows, session, levels, tick_nanos),
         *_cash_levels(trades_clean, session, levels, tick_nanos, prior),
-        *_prior_levels(prior, session, levels),
+        *prior_week_levels(own, session),
+        *naked_poc_levels(own, session, levels, footprint.ticks_per_row, tick_nanos),
     ]
-    rows = [_row(level, symbol, session, tick_nanos) for level in sorted(found, key=lambda level: level.name)]
-    return pl.DataFrame(rows, schema=schema)
-
-
-def half_up(price: float, tick_nanos: int) -> int:
-    """A price rounded to the nearest tick, a half tick up.
-
-    Args:
-        price: Points.
-        tick_nanos: Minimum price increment, 1e-9 points.
-
-    Returns:
-        Ticks.
-    """
-    # The inner rounding keeps a half tick a half whatever the last bit of the quotient.
-    return math.floor(round(price * PRICE_SCALE / tick_nanos, 6) + 0.5)
+    if prior is not None:
+        found += prior_day_levels(prior, session, levels, footprint, profile, tick_nanos)
+    table = [level.row(symbol, session.trade_date, tick_nanos) for level in found]
+    return pl.DataFrame(table, schema=schema).sort("level_name")
 
 
 def _globex_levels(
-    trades: pl.DataFrame, session: Session, levels: LevelSettings, tick_nanos: int
-) -> Iterator[_Level]:
+    trades: pl.DataFrame, rows: dict[dt.date, Row], session: Session, levels: LevelSettings, tick_nanos: int
+) -> Iterator[Level]:
+    """The open of the trade date and of its week, and the round numbers around it."""
+    week_start = first_session_of_week(session)
+    if week_start in rows:
+        yield week_open_level(rows[week_start], session, levels)
     opening = _first_trade(trades, session, session.open_ns, session.close_ns, levels)
-    if opening:
-        yield _open_level("GLOBEX_OPEN", opening, tick_nanos)
+    if opening is None:
+        return
+    yield _open_level("GLOBEX_OPEN", opening, tick_nanos)
+    if week_start == session.trade_date:
+        yield _open_level("WEEK_OPEN", opening, tick_nanos)
+    yield from _round_levels(opening, levels, tick_nanos)
+
+
+def _round_levels(opening: Window, levels: LevelSettings, tick_nanos: int) -> Iterator[Level]:
+    """Multiples of each step nearest to the Globex open: at or above it, and below."""
+    open_nanos = int(opening.tick[0]) * tick_nanos
+    for step in levels.round_points:
+        step_nanos = step * PRICE_SCALE
+        first_above = -(-open_nanos // step_nanos)
+        for k in range(1, levels.round_levels + 1):
+            for side, multiple in (("ABOVE", first_above + k - 1), ("BELOW", first_above - k)):
+                price = multiple * step_nanos / PRICE_SCALE
+                yield Level(f"ROUND_{step}_{side}_{k}", "ROUND", 0, price, opening)
 
 
 def _cash_levels(
@@ -147,8 +139,8 @@ def _cash_levels(
     session: Session,
     levels: LevelSettings,
     tick_nanos: int,
-    prior: dict[str, object] | None,
-) -> Iterator[_Level]:
+    prior: Row | None,
+) -> Iterator[Level]:
     """Levels of dates with a cash session: pre-market, overnight, opening ranges, initial balance, open, half gap."""
     if session.rth_open_ns is None or session.rth_close_ns is None:
         return
@@ -173,56 +165,14 @@ def _cash_levels(
         yield level
         if prior is not None:
             # Half a gap is only as good as both of its ends.
-            ends = replace(opening, is_partial=opening.is_partial or _is_partial(prior, levels))
-            yield _Level("HALF_GAP", "SESSION", 0, (level.price_raw + _number(prior["close"])) / 2, ends)
-
-
-def _prior_levels(
-    prior: dict[str, object] | None, session: Session, levels: LevelSettings
-) -> Iterator[_Level]:
-    if prior is None:
-        return
-    source = prior["session_date"]
-    assert isinstance(source, date)
-    window = _Window(
-        start_ns=session_of(source).rth_open_ns or session_of(source).open_ns,
-        valid_from_ns=session.open_ns,
-        source=source,
-        is_partial=_is_partial(prior, levels),
-        trades=int(_number(prior["trades"])),
-        volume=int(_number(prior["total_volume"])),
-    )
-    for name, (level_class, polarity, column) in PRIOR_LEVELS.items():
-        if prior[column] is not None:
-            yield _Level(name, level_class, polarity, _number(prior[column]), window)
-    yield _Level("PD_MID", "PRIOR_DAY", 0, (_number(prior["high"]) + _number(prior["low"])) / 2, window)
-
-
-def _is_partial(prior: dict[str, object], levels: LevelSettings) -> bool:
-    return _number(prior["longest_gap_ns"]) > levels.max_gap_seconds * NANOS_PER_SECOND
-
-
-def _prior_cash_session(
-    prior_sessions: pl.DataFrame, symbol: str, session: Session, levels: LevelSettings
-) -> dict[str, object] | None:
-    """The cash profile of the last trade date that had a cash session, or None where it is not published."""
-    day = session.trade_date
-    for _ in range(levels.lookback_sessions):
-        try:
-            day = previous_session(day)
-        except OutsideCalendar:
-            return None
-        if session_of(day).rth_open_ns is not None:
-            rows = prior_sessions.filter(
-                pl.col("symbol") == symbol, pl.col("session_date") == day, pl.col("profile_type") == "RTH"
-            )
-            return rows.row(0, named=True) if rows.height else None
-    return None
+            is_partial = opening.is_partial or cash_window(prior, session, levels).is_partial
+            ends = replace(opening, is_partial=is_partial)
+            yield Level("HALF_GAP", "SESSION", 0, (level.price_raw + prior["rth_close"]) / 2, ends)
 
 
 def _window(
     trades: pl.DataFrame, session: Session, start_ns: int, end_ns: int, levels: LevelSettings
-) -> _Window | None:
+) -> Window | None:
     """The trades of a window that ends at ``end_ns``, or None where nothing traded."""
     assert session.rth_open_ns is not None
     assert session.rth_close_ns is not None
@@ -239,7 +189,7 @@ def _window(
 
 def _first_trade(
     trades: pl.DataFrame, session: Session, start_ns: int, end_ns: int, levels: LevelSettings
-) -> _Window | None:
+) -> Window | None:
     """The window from ``start_ns`` to just after its first trade, or None where nothing traded before ``end_ns``.
 
     The end is one nanosecond after the trade, so that a bar ending at the very instant of the trade, which does not
@@ -253,73 +203,39 @@ def _first_trade(
     return _filled(between(trades, start_ns, known_ns), session, start_ns, known_ns, is_late)
 
 
-def _filled(inside: pl.DataFrame, session: Session, start_ns: int, end_ns: int, is_partial: bool) -> _Window:
-    return _Window(
+def _filled(inside: pl.DataFrame, session: Session, start_ns: int, end_ns: int, is_partial: bool) -> Window:
+    tick, size = ticks_and_sizes(inside)
+    return Window(
         start_ns=start_ns,
         valid_from_ns=end_ns,
         source=session.trade_date,
         is_partial=is_partial,
         trades=inside.height,
         volume=int(inside["size"].sum()),
+        tick=tick,
+        size=size,
         ts_ns=times_ns(inside),
-        tick=inside["price_tick"].cast(pl.Int64).to_numpy(),
-        size=inside["size"].to_numpy(),
     )
 
 
 def _range_levels(
-    prefix: str, level_class: str, window: _Window, tick_nanos: int, *, with_mid: bool
-) -> Iterator[_Level]:
+    prefix: str, level_class: str, window: Window, tick_nanos: int, *, with_mid: bool
+) -> Iterator[Level]:
     assert window.ts_ns is not None
-    assert window.tick is not None
     top, bottom = int(window.tick.argmax()), int(window.tick.argmin())
     high, low = int(window.tick[top]), int(window.tick[bottom])
-    yield _Level(f"{prefix}_HIGH", level_class, 1, points(high, tick_nanos), window, int(window.ts_ns[top]))
-    yield _Level(f"{prefix}_LOW", level_class, -1, points(low, tick_nanos), window, int(window.ts_ns[bottom]))
+    yield Level(f"{prefix}_HIGH", level_class, 1, points(high, tick_nanos), window, int(window.ts_ns[top]))
+    yield Level(f"{prefix}_LOW", level_class, -1, points(low, tick_nanos), window, int(window.ts_ns[bottom]))
     if with_mid:
-        yield _Level(f"{prefix}_MID", level_class, 0, points((high + low) / 2, tick_nanos), window)
+        yield Level(f"{prefix}_MID", level_class, 0, points((high + low) / 2, tick_nanos), window)
 
 
-def _open_level(name: str, opening: _Window, tick_nanos: int) -> _Level:
-    assert opening.tick is not None
-    return _Level(name, "SESSION", 0, points(int(opening.tick[0]), tick_nanos), opening)
-
-
-def _row(level: _Level, symbol: str, session: Session, tick_nanos: int) -> dict[str, object]:
-    window = level.window
-    level_tick = half_up(level.price_raw, tick_nanos)
-    at_level = None
-    if window.tick is not None and window.size is not None:
-        at_level = int(window.size[window.tick == level_tick].sum())
-    return {
-        "symbol": symbol,
-        "session_date": session.trade_date,
-        "level_name": level.name,
-        "level_type": level.name,
-        "level_class": level.level_class,
-        "is_dynamic": False,
-        "level_polarity": level.polarity,
-        "level_price": points(level_tick, tick_nanos),
-        "level_price_raw": level.price_raw,
-        "formation_start_ts": window.start_ns,
-        "valid_from_ts": window.valid_from_ns,
-        "valid_to_ts": None,
-        "extreme_ts": level.extreme_ns,
-        "window_trades": window.trades,
-        "window_volume": window.volume,
-        "volume_at_level": at_level,
-        "is_partial_window": window.is_partial,
-        "source_session_date": window.source,
-    }
+def _open_level(name: str, opening: Window, tick_nanos: int) -> Level:
+    return Level(name, "SESSION", 0, points(int(opening.tick[0]), tick_nanos), opening)
 
 
 def _after(start_ns: int, minutes: int) -> int:
     return start_ns + minutes * 60 * NANOS_PER_SECOND
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)
-    return value
 
 
 def _require_tick_size(trades: pl.DataFrame, tick_nanos: int) -> None:

@@ -1,4 +1,4 @@
-"""Session levels: windows against independent queries, existence, causality, prior sessions, rounding."""
+"""Session levels: windows against independent queries, existence, causality, prior sessions and weeks, rounding."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
-from footprint_assets.settings import FootprintSettings, LevelSettings
-from footprint_assets.transforms.levels import TickSizeMismatch, half_up, session_levels
-from footprint_assets.transforms.profile import volume_profile_price, volume_profile_session
+from footprint_assets.kernels.profile import PER_MILLE, smoothed, volume_nodes
+from footprint_assets.settings import FootprintSettings, LevelSettings, ProfileSettings
+from footprint_assets.transforms.level import half_up
+from footprint_assets.transforms.levels import TickSizeMismatch, session_levels
+from footprint_assets_tests.transforms.history_frames import look_back, summary_of
 from footprint_assets_tests.transforms.trade_frames import (
     MINUTE,
     REGULAR_DAY,
@@ -26,7 +28,7 @@ from footprint_assets_tests.transforms.trade_frames import (
 )
 
 SESSION = cme.session(REGULAR_DAY)
-NO_PRIOR = contracts.load("silver.future.volume_profile_session").polars_schema.to_frame()
+NO_PRIOR = look_back(REGULAR_DAY, {})
 SETTINGS = LevelSettings()
 DST_MONDAYS = [dt.date(2024, 3, 11), dt.date(2024, 11, 4)]
 EARLY_CLOSE = dt.date(2024, 11, 29)
@@ -47,7 +49,7 @@ def levels_of(
     rules: LevelSettings = SETTINGS,
     tick_size: float = 0.25,
 ) -> pl.DataFrame:
-    table = session_levels(trades, session, rules, prior, tick_size)
+    table = session_levels(trades, session, rules, prior, tick_size, FootprintSettings(), ProfileSettings())
     contracts.Validator(contracts.load("silver.future.session_levels")).validate(table)
     return table
 
@@ -65,12 +67,21 @@ def valid_from_et(table: pl.DataFrame, name: str) -> dt.time:
     return row["valid_from_ts"].dt.convert_time_zone("America/New_York").dt.time()[0]
 
 
-def summary_of(date: dt.date, seed: int, symbol: str = "ESM4") -> pl.DataFrame:
+def summary(date: dt.date, seed: int, symbol: str = "ESM4") -> pl.DataFrame:
     session = cme.session(date)
-    trades = random_day(session, seed).with_columns(symbol=pl.lit(symbol))
-    return volume_profile_session(
-        volume_profile_price(trades, session, FootprintSettings()), trades, None, session
-    )
+    return summary_of(random_day(session, seed).with_columns(symbol=pl.lit(symbol)), session)
+
+
+def yesterdays(seed: int, symbol: str = "ESM4") -> pl.DataFrame:
+    return look_back(REGULAR_DAY, summary(cme.previous_session(REGULAR_DAY), seed, symbol))
+
+
+def single_levels(table: pl.DataFrame) -> set[str]:
+    """The names but those of families that go by number: round prices, nodes, untouched points of control."""
+    return {name for name in table["level_name"] if not name.startswith(FAMILIES)}
+
+
+FAMILIES = ("ROUND_", "NAKED_POC_", "PD_HVN_", "PD_LVN_")
 
 
 WINDOWS = {
@@ -145,10 +156,10 @@ def test_windows_are_half_open() -> None:
 
 
 @given(st.integers(0, 10**6), st.floats(0.05, 0.95))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_levels_valid_by_a_cut_are_the_same_with_and_without_the_future(seed: int, share: float) -> None:
     trades = random_day(SESSION, seed, trades=2000)
-    prior = summary_of(cme.previous_session(REGULAR_DAY), seed=3)
+    prior = yesterdays(seed=3)
     cut = SESSION.open_ns + int(share * (SESSION.close_ns - SESSION.open_ns))
     past = trades.filter(pl.col("ts_event").to_physical() < cut)
     known = pl.col("valid_from_ts").to_physical() <= cut
@@ -184,14 +195,14 @@ def test_an_open_is_known_one_nanosecond_after_its_trade() -> None:
 
 def test_a_date_without_a_cash_session_has_only_globex_and_prior_levels() -> None:
     session = cme.session(NO_CASH)
-    prior = summary_of(cme.previous_session(NO_CASH), seed=5)
+    prior = look_back(NO_CASH, summary(cme.previous_session(NO_CASH), seed=5))
     table = levels_of(random_day(session, seed=6), session, prior)
-    assert set(table["level_name"]) == {"GLOBEX_OPEN"} | PRIOR_LEVELS
+    assert single_levels(table) == {"GLOBEX_OPEN", "WEEK_OPEN"} | PRIOR_LEVELS
 
 
 def test_the_prior_cash_session_of_the_day_after_a_holiday_is_the_friday_before() -> None:
     friday, holiday = cme.previous_session(NO_CASH), NO_CASH
-    prior = pl.concat([summary_of(friday, seed=7), summary_of(holiday, seed=8)])
+    prior = look_back(AFTER_NO_CASH, pl.concat([summary(friday, seed=7), summary(holiday, seed=8)]))
     session = cme.session(AFTER_NO_CASH)
     table = levels_of(random_day(session, seed=9), session, prior)
     source = table.filter(pl.col("level_name") == "PDH")["source_session_date"]
@@ -200,43 +211,46 @@ def test_the_prior_cash_session_of_the_day_after_a_holiday_is_the_friday_before(
 
 def test_prior_levels_are_those_of_the_last_cash_profile_and_known_at_the_open() -> None:
     yesterday = cme.previous_session(REGULAR_DAY)
-    prior = summary_of(yesterday, seed=10).with_columns(settlement=pl.lit(5342.25))
-    cash = prior.filter(profile_type="RTH").row(0, named=True)
+    prior = yesterdays(seed=10).with_columns(settlement=pl.lit(5342.25))
+    day = prior.row(0, named=True)
     table = levels_of(random_day(SESSION, seed=11), prior=prior)
-    assert set(table["level_name"]) == {"GLOBEX_OPEN", "HALF_GAP", "PD_SETTLE"} | PRIOR_LEVELS | CASH_LEVELS
+    expected = {"GLOBEX_OPEN", "HALF_GAP", "PD_SETTLE", "WEEK_OPEN"} | PRIOR_LEVELS | CASH_LEVELS
+    assert single_levels(table) == expected
     found = by_name(table)
     raw = {name: found[name]["level_price_raw"] for name in found}
-    assert (raw["PDH"], raw["PDL"], raw["PDO"], raw["PDC"]) == (
-        cash["high"],
-        cash["low"],
-        cash["open"],
-        cash["close"],
-    )
-    assert (raw["PD_POC"], raw["PD_VAH"], raw["PD_VAL"]) == (
-        cash["poc_price"],
-        cash["vah_price"],
-        cash["val_price"],
-    )
-    assert (raw["PD_VWAP"], raw["PD_SETTLE"]) == (cash["vwap"], 5342.25)
-    assert raw["PD_MID"] == (cash["high"] + cash["low"]) / 2
-    assert raw["HALF_GAP"] == (raw["RTH_OPEN"] + cash["close"]) / 2
+    sources = {"PDH": "rth_high", "PDL": "rth_low", "PDO": "rth_open", "PDC": "rth_close"}
+    sources |= {"PD_POC": "rth_poc_price", "PD_VAH": "rth_vah_price", "PD_VAL": "rth_val_price"}
+    sources |= {"PD_VWAP": "rth_vwap", "PD_SETTLE": "settlement", "WEEK_OPEN": "open"}
+    assert {name: raw[name] for name in sources} == {name: day[column] for name, column in sources.items()}
+    assert raw["PD_MID"] == (day["rth_high"] + day["rth_low"]) / 2
+    assert raw["HALF_GAP"] == (raw["RTH_OPEN"] + day["rth_close"]) / 2
     assert found["HALF_GAP"]["valid_from_ts"] == found["RTH_OPEN"]["valid_from_ts"]
     days = table.filter(pl.col("source_session_date") == yesterday)
     assert days["valid_from_ts"].to_physical().unique().to_list() == [SESSION.open_ns]
-    assert days["window_volume"].unique().to_list() == [cash["total_volume"]]
+    assert days.filter(level_name="PDH")["window_volume"].to_list() == [day["rth_volume"]]
+
+
+@pytest.mark.parametrize(("name", "column"), [("PDH", "rth_high_ts"), ("PDL", "rth_low_ts")])
+def test_a_prior_extreme_keeps_its_time_and_its_volume(name: str, column: str) -> None:
+    session = cme.session(cme.previous_session(REGULAR_DAY))
+    trades = random_day(session, seed=21)
+    row = by_name(levels_of(random_day(SESSION, seed=22), prior=yesterdays(seed=21)))[name]
+    touched = trades.filter(pl.col("session") == "RTH", pl.col("price") == row["level_price"])
+    assert row["extreme_ts"] == touched["ts_event"][0]
+    assert row["volume_at_level"] == touched["size"].sum()
 
 
 def test_levels_of_an_older_session_or_another_contract_never_stand_in() -> None:
-    older = summary_of(cme.previous_session(REGULAR_DAY, 2), seed=12)
-    other = summary_of(cme.previous_session(REGULAR_DAY), seed=12, symbol="ESU4")
-    for prior in (older, other):
-        names = set(levels_of(random_day(SESSION, seed=13), prior=prior)["level_name"])
-        assert names == {"GLOBEX_OPEN"} | CASH_LEVELS
+    older = look_back(REGULAR_DAY, summary(cme.previous_session(REGULAR_DAY, 2), seed=12))
+    for prior in (older, yesterdays(seed=12, symbol="ESU4")):
+        table = levels_of(random_day(SESSION, seed=13), prior=prior)
+        assert single_levels(table) == {"GLOBEX_OPEN"} | CASH_LEVELS
+        assert not {name for name in table["level_name"] if name.startswith(FAMILIES[1:])}
 
 
 def test_a_window_without_trades_has_no_level() -> None:
     trades = prints(SESSION, [(at(SESSION, "09:50"), 5000, 1, 1)])
-    assert set(levels_of(trades)["level_name"]) == {
+    assert single_levels(levels_of(trades)) == {
         *("GLOBEX_OPEN", "RTH_OPEN", "OR30_HIGH", "OR30_LOW", "IB_HIGH", "IB_LOW", "IB_MID")
     }
 
@@ -301,7 +315,8 @@ def test_half_ticks_go_up_on_both_sides_of_zero(half_ticks: int, tick_nanos: int
 def test_mirrored_prices_swap_highs_with_lows() -> None:
     trades = random_day(SESSION, seed=15)
     mirror = trades.with_columns(-pl.col("price"), -pl.col("price_tick"))
-    one, other = by_name(levels_of(trades)), by_name(levels_of(mirror))
+    is_single = ~pl.col("level_name").str.starts_with("ROUND_")
+    one, other = (by_name(levels_of(rows).filter(is_single)) for rows in (trades, mirror))
     for name, row in one.items():
         twin = other[name.replace("HIGH", "?").replace("LOW", "HIGH").replace("?", "LOW")]
         assert twin["level_price_raw"] == -row["level_price_raw"]
@@ -323,15 +338,13 @@ def test_another_tick_size_than_the_trades_is_refused() -> None:
 
 
 def test_no_trades_make_a_typed_table_without_rows() -> None:
-    assert levels_of(
-        prints(SESSION, []), prior=summary_of(cme.previous_session(REGULAR_DAY), seed=17)
-    ).is_empty()
+    assert levels_of(prints(SESSION, []), prior=yesterdays(seed=17)).is_empty()
 
 
 def test_a_level_with_a_gap_yesterday_is_partial_today() -> None:
-    prior = summary_of(cme.previous_session(REGULAR_DAY), seed=18)
+    prior = yesterdays(seed=18)
     for gap_ns, is_partial in ((59 * SECOND, False), (61 * SECOND, True)):
-        marked = prior.with_columns(longest_gap_ns=pl.lit(gap_ns))
+        marked = prior.with_columns(rth_longest_gap_ns=pl.lit(gap_ns))
         found = by_name(levels_of(random_day(SESSION, seed=19, trades=20_000), prior=marked))
         assert found["PDH"]["is_partial_window"] is is_partial
         assert found["HALF_GAP"]["is_partial_window"] is is_partial
@@ -346,3 +359,206 @@ def test_permuting_trades_of_one_nanosecond_changes_no_range() -> None:
     ranges = pl.col("level_polarity") != 0
     one, other = levels_of(trades).filter(ranges), levels_of(shuffled.drop("_key")).filter(ranges)
     assert one.equals(other, null_equal=True)
+
+
+def week_before(day: dt.date, missing: int | None = None, symbol: str = "ESM4") -> pl.DataFrame:
+    """The look-back of a date that holds the whole trading week before it and this week's sessions."""
+    monday = day - dt.timedelta(days=day.weekday() + 7)
+    held = [
+        summary(date, seed=date.day, symbol=symbol)
+        for i, date in enumerate(cme.sessions(monday, day - dt.timedelta(days=1)))
+        if i != missing
+    ]
+    return look_back(day, pl.concat(held))
+
+
+def test_prior_week_levels_are_of_every_trade_from_sunday_to_friday_evening() -> None:
+    prior = week_before(REGULAR_DAY)
+    days = cme.sessions(dt.date(2024, 6, 3), dt.date(2024, 6, 7))
+    trades = pl.concat([random_day(cme.session(day), seed=day.day) for day in days])
+    found = by_name(levels_of(random_day(SESSION, seed=23), prior=prior))
+    assert found["PWH"]["level_price_raw"] == trades["price"].max()
+    assert found["PWL"]["level_price_raw"] == trades["price"].min()
+    assert found["PWC"]["level_price_raw"] == trades["price"][-1]
+    for name, polarity in (("PWH", 1), ("PWL", -1), ("PWC", 0)):
+        row = found[name]
+        assert (row["level_class"], row["level_polarity"]) == ("PRIOR_WEEK", polarity)
+        assert (row["window_trades"], row["window_volume"]) == (trades.height, trades["size"].sum())
+        at_level = trades.filter(pl.col("price") == row["level_price"])
+        assert row["volume_at_level"] == at_level["size"].sum()
+        assert row["source_session_date"] in at_level["session_date"].to_list()
+
+
+@pytest.mark.parametrize("missing", range(5))
+def test_a_week_with_a_missing_session_has_no_prior_week_levels(missing: int) -> None:
+    names = levels_of(random_day(SESSION, seed=24), prior=week_before(REGULAR_DAY, missing))["level_name"]
+    assert not set(names) & {"PWH", "PWL", "PWC"}
+
+
+def test_a_prior_week_of_another_contract_is_no_level() -> None:
+    prior = week_before(REGULAR_DAY, symbol="ESU4")
+    assert "PWH" not in by_name(levels_of(random_day(SESSION, seed=25), prior=prior))
+
+
+def test_the_week_after_a_holiday_week_reads_its_four_or_five_sessions() -> None:
+    day = dt.date(2024, 4, 2)  # Good Friday, 2024-03-29, had no session.
+    prior = week_before(day)
+    assert prior.filter(pl.col("source_session_date") < dt.date(2024, 4, 1)).height == 4
+    session = cme.session(day)
+    found = by_name(levels_of(random_day(session, seed=26), session, prior))
+    assert found["PWC"]["source_session_date"] == dt.date(2024, 3, 28)
+
+
+def test_an_incomplete_session_makes_the_week_partial() -> None:
+    prior = week_before(REGULAR_DAY)
+    cut = prior.with_columns(is_complete=pl.col("source_session_date") != dt.date(2024, 6, 5))
+    for rows, is_partial in ((prior, False), (cut, True)):
+        found = by_name(levels_of(random_day(SESSION, seed=27), prior=rows))
+        assert found["PWH"]["is_partial_window"] is is_partial
+
+
+def test_the_week_opens_on_sunday_evening() -> None:
+    monday = dt.date(2024, 6, 10)
+    session = cme.session(monday)
+    found = by_name(levels_of(random_day(session, seed=28), session, look_back(monday, {})))
+    assert found["WEEK_OPEN"]["level_price"] == found["GLOBEX_OPEN"]["level_price"]
+    assert found["WEEK_OPEN"]["valid_from_ts"] == found["GLOBEX_OPEN"]["valid_from_ts"]
+    tuesday = by_name(
+        levels_of(
+            random_day(SESSION, seed=29), prior=look_back(REGULAR_DAY, {monday: random_day(session, seed=28)})
+        )
+    )
+    assert tuesday["WEEK_OPEN"]["level_price"] == found["GLOBEX_OPEN"]["level_price"]
+    assert tuesday["WEEK_OPEN"]["source_session_date"] == monday
+    assert "WEEK_OPEN" not in by_name(levels_of(random_day(SESSION, seed=29)))
+
+
+def flat_day(date: dt.date, price: float, also: float | None = None) -> pl.DataFrame:
+    """A session at one price, its cash point of control, and a single trade elsewhere before the cash open."""
+    session = cme.session(date)
+    night = [(at(session, "19:00"), price if also is None else also, 1, 1)]
+    return prints(session, [*night, (at(session, "10:00"), price, 9, 1)])
+
+
+def naked_of(*prices: tuple[float, float | None], held: set[int] | None = None) -> dict[str, float]:
+    """Untouched points of control after sessions of these prices, the last one given first."""
+    days = [cme.previous_session(REGULAR_DAY, n) for n in range(1, len(prices) + 1)]
+    trades = {
+        day: flat_day(day, *price)
+        for n, (day, price) in enumerate(zip(days, prices, strict=True), start=1)
+        if held is None or n in held
+    }
+    table = levels_of(flat_day(REGULAR_DAY, 5000), prior=look_back(REGULAR_DAY, trades))
+    rows = table.filter(pl.col("level_name").str.starts_with("NAKED"))
+    return dict(rows.select("level_name", "level_price").rows())
+
+
+def test_untouched_points_of_control_are_numbered_from_the_last_session_back() -> None:
+    assert naked_of((5001, None), (5002, None), (5003, None)) == {
+        "NAKED_POC_1": 5001,
+        "NAKED_POC_2": 5002,
+        "NAKED_POC_3": 5003,
+    }
+
+
+def test_a_point_of_control_traded_in_a_later_session_is_no_level() -> None:
+    assert naked_of((5001, 5003), (5002, None), (5003, None)) == {"NAKED_POC_1": 5001, "NAKED_POC_2": 5002}
+    assert naked_of((5001, None), (5001, None)) == {"NAKED_POC_1": 5001}
+
+
+def test_what_traded_in_a_session_that_is_not_held_is_not_known() -> None:
+    prices = [(5001.0, None), (5002.0, None), (5003.0, None)]
+    assert naked_of(*prices, held={1, 3}) == {"NAKED_POC_1": 5001}
+
+
+def test_at_most_five_untouched_points_of_control_are_kept() -> None:
+    found = naked_of(*((5001.0 + n, None) for n in range(8)))
+    assert list(found.values()) == [5001, 5002, 5003, 5004, 5005]
+
+
+def two_peaks(session: cme.Session) -> pl.DataFrame:
+    """Cash trades with a large mode at 5002.5, a smaller one at 5012.5 and a hole at 5007.5."""
+    cash_open = at(session, "09:30")
+    sizes = {row: 1000 - 90 * abs(row - 10) for row in range(21)}
+    sizes |= {row: 700 - 60 * abs(row - 50) for row in range(40, 61)}
+    sizes |= dict.fromkeys(range(21, 40), 5) | {30: 1}
+    return prints(
+        session, [(cash_open + row, 5000 + row / 4, size, 1) for row, size in sorted(sizes.items())]
+    )
+
+
+def test_prior_nodes_are_the_strongest_modes_and_holes_of_the_cash_profile() -> None:
+    session = cme.session(cme.previous_session(REGULAR_DAY))
+    prior = look_back(REGULAR_DAY, {session.trade_date: two_peaks(session)})
+    table = levels_of(random_day(SESSION, seed=30), prior=prior)
+    found = prices(table)
+    assert (found["PD_HVN_1"], found["PD_HVN_2"]) == (5002.5, 5012.5)
+    assert found["PD_LVN_1"] == 5007.5
+    assert set(table.filter(pl.col("level_name").str.starts_with("PD_HVN"))["level_class"]) == {"PROFILE"}
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=8, deadline=None)
+def test_prior_nodes_are_nodes_of_the_profile_in_order_of_strength(seed: int) -> None:
+    session = cme.session(cme.previous_session(REGULAR_DAY))
+    trades = random_day(session, seed, trades=1500)
+    cash = trades.filter(pl.col("session") == "RTH")
+    tick = cash["price_tick"].cast(pl.Int64).to_numpy()
+    volumes = np.zeros(tick.max() - tick.min() + 1, np.int64)
+    np.add.at(volumes, tick - tick.min(), cash["size"].to_numpy())
+    rules = ProfileSettings()
+    flags = volume_nodes(
+        volumes,
+        rules.smoothing_rows,
+        round(rules.hvn_multiple * PER_MILLE),
+        round(rules.lvn_multiple * PER_MILLE),
+    )
+    height = smoothed(volumes, rules.smoothing_rows)
+    prior = look_back(REGULAR_DAY, {session.trade_date: trades})
+    found = by_name(levels_of(random_day(SESSION, seed=31), prior=prior))
+    for kind, is_node, sign in (("HVN", flags[0], -1), ("LVN", flags[1], 1)):
+        ticks = [
+            found[f"PD_{kind}_{k}"]["level_price_raw"] * 4 for k in (1, 2, 3) if f"PD_{kind}_{k}" in found
+        ]
+        rows = [int(np.floor(tick_ - tick.min())) for tick_ in ticks]
+        assert all(is_node[row] for row in rows)
+        strengths = [sign * int(height[row]) for row in rows]
+        assert strengths == sorted(strengths)
+        best = (sign * height[is_node]).min() if is_node.any() else None
+        assert (strengths[0] if strengths else None) == best
+
+
+def test_round_numbers_lie_around_the_globex_open() -> None:
+    table = levels_of(prints(SESSION, [(SESSION.open_ns, 5412.5, 1, 1)]), rules=LevelSettings(round_levels=2))
+    found = prices(table.filter(level_class="ROUND"))
+    assert found == {
+        "ROUND_25_ABOVE_1": 5425,
+        "ROUND_25_ABOVE_2": 5450,
+        "ROUND_25_BELOW_1": 5400,
+        "ROUND_25_BELOW_2": 5375,
+        "ROUND_50_ABOVE_1": 5450,
+        "ROUND_50_ABOVE_2": 5500,
+        "ROUND_50_BELOW_1": 5400,
+        "ROUND_50_BELOW_2": 5350,
+        "ROUND_100_ABOVE_1": 5500,
+        "ROUND_100_ABOVE_2": 5600,
+        "ROUND_100_BELOW_1": 5400,
+        "ROUND_100_BELOW_2": 5300,
+    }
+
+
+def test_an_open_on_a_round_number_counts_as_above() -> None:
+    found = by_name(levels_of(prints(SESSION, [(SESSION.open_ns, 5400, 7, 1)])))
+    assert found["ROUND_100_ABOVE_1"]["level_price"] == 5400
+    assert found["ROUND_100_BELOW_1"]["level_price"] == 5300
+    assert found["ROUND_100_ABOVE_1"]["volume_at_level"] == 7
+    assert found["ROUND_25_BELOW_1"]["valid_from_ts"] == found["GLOBEX_OPEN"]["valid_from_ts"]
+
+
+def test_the_number_of_rows_is_bounded_by_the_settings() -> None:
+    prior = week_before(REGULAR_DAY)
+    rules = LevelSettings(naked_pocs=0, profile_nodes=0, round_levels=0)
+    table = levels_of(random_day(SESSION, seed=32), prior=prior, rules=rules)
+    week = {"PWH", "PWL", "PWC", "WEEK_OPEN"}
+    assert set(table["level_name"]) == {"GLOBEX_OPEN", "HALF_GAP"} | week | PRIOR_LEVELS | CASH_LEVELS
+    assert levels_of(random_day(SESSION, seed=32), prior=prior).height <= table.height + 5 + 2 * 3 + 3 * 2 * 3
