@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 
 from footprint_assets.kernels.value_area import value_area
 
-SMOOTHING_HALF_WIDTH = 2
-"""Rows on each side of the centred moving sum nodes are looked for in: five rows."""
-HIGH_NODE_FACTOR_TENTHS = 12
-"""A high volume node holds at least 1.2 x the median of the smoothed profile."""
-LOW_NODE_FACTOR_TENTHS = 5
-"""A low volume node holds at most 0.5 x the median of the smoothed profile."""
+PER_MILLE = 1000
 
 
 @njit(cache=True, nogil=True)
@@ -71,33 +66,40 @@ def developing_value_area(
 
 
 @njit(cache=True, nogil=True)
-def smoothed(volumes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Centred five-row sums of a profile; beyond its ends the volume is 0.
+def smoothed(volumes: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """Centred sums of a profile; beyond its ends the volume is 0.
 
     Args:
         volumes: Volume of every row from low to high; int64[rows], contracts.
+        width: Rows summed, odd.
 
     Returns:
-        int64[rows], five times the smoothed profile, contracts.
+        int64[rows], ``width`` times the smoothed profile, contracts.
     """
     n = volumes.shape[0]
+    half = width // 2
     out = np.zeros(n, np.int64)
     for i in range(n):
-        for j in range(max(i - SMOOTHING_HALF_WIDTH, 0), min(i + SMOOTHING_HALF_WIDTH, n - 1) + 1):
+        for j in range(max(i - half, 0), min(i + half, n - 1) + 1):
             out[i] += volumes[j]
     return out
 
 
 @njit(cache=True, nogil=True)
-def volume_nodes(volumes: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def volume_nodes(
+    volumes: NDArray[np.int64], width: int = 5, high_per_mille: int = 1200, low_per_mille: int = 500
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """High and low volume nodes of a profile.
 
-    A high node is a local maximum of the five-row smoothed profile of at least 1.2 x its median, a low node a local
-    minimum of at most 0.5 x its median. All rows of a plateau are marked. A low node lies between two higher rows:
-    the thin ends of a profile are no node.
+    A high node is a local maximum of the smoothed profile that reaches a multiple of its median, a low node a local
+    minimum that stays under another. All rows of a plateau are marked. A low node lies between two higher rows: the
+    thin ends of a profile are no node.
 
     Args:
         volumes: Volume of every row from low to high, missing rows 0; int64[rows], contracts.
+        width: Rows of the centred smoothing window, odd.
+        high_per_mille: Smallest high node, 1/1000 of the median.
+        low_per_mille: Largest low node, 1/1000 of the median.
 
     Returns:
         ``(is_high_node, is_low_node)``, bool[rows] each.
@@ -107,7 +109,7 @@ def volume_nodes(volumes: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray
     is_low = np.zeros(n, np.bool_)
     if n == 0:
         return is_high, is_low
-    profile = smoothed(volumes)
+    profile = smoothed(volumes, width)
     ordered = np.sort(profile)
     # Twice the median, so that an even number of rows needs no fraction.
     median_twice = ordered[(n - 1) // 2] + ordered[n // 2]
@@ -119,10 +121,32 @@ def volume_nodes(volumes: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray
         value = profile[start]
         below = profile[start - 1] if start > 0 else np.int64(0)
         above = profile[end + 1] if end + 1 < n else np.int64(0)
-        scaled = 20 * value
-        if value > below and value > above and scaled >= HIGH_NODE_FACTOR_TENTHS * median_twice:
+        scaled = 2 * PER_MILLE * value
+        if value > below and value > above and scaled >= high_per_mille * median_twice:
             is_high[start : end + 1] = True
-        if value < below and value < above and scaled <= LOW_NODE_FACTOR_TENTHS * median_twice:
+        if value < below and value < above and scaled <= low_per_mille * median_twice:
             is_low[start : end + 1] = True
         start = end + 1
     return is_high, is_low
+
+
+@njit(cache=True, nogil=True)
+def has_two_distributions(is_high: NDArray[np.bool_], is_low: NDArray[np.bool_]) -> bool:
+    """Whether a low volume node lies between two high ones.
+
+    Args:
+        is_high: High volume nodes from low to high; bool[rows].
+        is_low: Low volume nodes; bool[rows].
+
+    Returns:
+        True for a double distribution.
+    """
+    found = 0
+    for i in range(is_high.shape[0]):
+        if is_high[i] and found == 2:
+            return True
+        if is_high[i]:
+            found = 1
+        elif is_low[i] and found == 1:
+            found = 2
+    return False

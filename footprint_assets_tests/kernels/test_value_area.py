@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,6 +58,19 @@ def test_the_cbot_example_with_pairs_is_104_to_108() -> None:
     assert (103 + poc, 103 + val, 103 + vah) == (106, 104, 108)
 
 
+def test_the_cbot_example_with_pairs_holds_434_contracts() -> None:
+    volumes = [14, 44, 70, 150, 90, 80, 50, 12, 44]
+    _, val, vah = area(volumes)
+    assert sum(volumes[val : vah + 1]) == 434
+
+
+@pytest.mark.parametrize(("step_rows", "held"), [(2, 300), (1, 270)])
+def test_the_value_area_of_profile_a_stops_at_the_published_volume(step_rows: int, held: int) -> None:
+    assert 70 * sum(PROFILE_A) == 100 * 259
+    _, val, vah = area(PROFILE_A, step_rows=step_rows)
+    assert sum(PROFILE_A[val : vah + 1]) == held
+
+
 def test_mind_over_markets_takes_the_heavier_lower_pair_first() -> None:
     volumes = [21_873, 21_900, 22_168, 17_300, 17_191]
     assert sum(volumes[3:]) == 34_491
@@ -101,6 +116,22 @@ def test_the_value_area_holds_its_share_around_the_point_of_control(
     assert 0 <= val <= poc <= vah < len(volumes)
     assert volumes[poc] == max(volumes)
     assert 100 * sum(volumes[val : vah + 1]) >= pct * sum(volumes)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(profiles.filter(any), st.integers(1, 100), steps)
+def test_without_the_rows_taken_last_the_value_area_holds_too_little(
+    volumes: list[int], pct: int, step_rows: int
+) -> None:
+    total = sum(volumes)
+    held, grown = 0, area(volumes, 1, step_rows)
+    while 100 * held < pct * total:
+        before = held
+        # One contract more than is held: the reference takes one step that adds volume.
+        grown = reference.value_area(volumes, Fraction(100 * (held + 1), total), step_rows)
+        held = sum(volumes[grown[1] : grown[2] + 1])
+    assert area(volumes, pct, step_rows) == grown
+    assert 100 * before < pct * total <= 100 * held
 
 
 @settings(deadline=None)  # the first call compiles
