@@ -1,7 +1,7 @@
 """Footprints: from the clean trades of one contract and trade date to price rows and bar summaries.
 
-Nothing but trades of that session enters, and a bar row reads trades up to the end of its bar only. The definitions
-are in docs/footprint.md, the columns in the contracts of the two tables.
+A bar row reads trades up to the end of its bar only. What a bar owes to the session around it and to earlier sessions
+comes from ``footprint_levels``. The definitions are in docs/footprint.md, the columns in the contracts of the two tables.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from footprint_assets import contracts
+from footprint_assets.calendar import Session
 from footprint_assets.errors import FootprintError
 from footprint_assets.kernels import bars as bar_kernels
 from footprint_assets.kernels import footprint as kernel
 from footprint_assets.kernels import indicators
 from footprint_assets.kernels.bars import Bars
 from footprint_assets.settings import NANOS_PER_SECOND, PRICE_SCALE, BarSettings, FootprintSettings
+from footprint_assets.transforms.dwell import NAME as DWELL
+from footprint_assets.transforms.dwell import dwell
+from footprint_assets.transforms.footprint_levels import LevelInputs, context_columns, is_context_column
+from footprint_assets.transforms.running import Tape
 
 PRICE_TABLE = "silver.future.footprint_price"
 BAR_TABLE = "silver.future.footprint_bar"
@@ -77,49 +82,133 @@ class _Ticks:
         return _series(np.where(exists, self.price(np.where(exists, rows, 0) * self.ticks_per_row), np.nan))
 
 
-def footprint(
+def footprint_price(
     trades: pl.DataFrame,
+    bbo: pl.DataFrame | None,
     session: SessionTimes,
     bars: BarSettings,
-    footprint: FootprintSettings,
+    rules: FootprintSettings,
     tick_size_points: float,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Footprints of one contract on one trade date, for every configured bar type.
+) -> pl.DataFrame:
+    """Volume at price inside every bar of one contract on one trade date.
 
     Args:
         trades: Rows of ``silver.future.trades_clean`` of one symbol and one session date, sorted by ``ts_event``.
+        bbo: Rows of ``silver.future.bbo`` of the same symbol and date; None where no book is held.
         session: Open and close of the session.
         bars: Which bars to build.
-        footprint: Row height, imbalance and value area definitions.
+        rules: Row height, imbalance and value area definitions.
         tick_size_points: Minimum price increment, points.
 
     Returns:
-        ``(price_rows, bars)``: rows of ``silver.future.footprint_price`` and ``silver.future.footprint_bar``, in the
-        sort order of their contracts. No trades give typed frames without rows.
+        Rows of ``silver.future.footprint_price`` in the sort order of the contract.
 
     Raises:
         MalformedTradesError: The trades are not sorted, mix symbols or dates, or hold a size or price no market makes.
         UnknownBarTypeError: A configured bar has no name in the contract.
     """
-    price_schema = contracts.load(PRICE_TABLE).polars_schema
-    bar_schema = contracts.load(BAR_TABLE).polars_schema
+    schema = contracts.load(PRICE_TABLE).polars_schema
+    without_dwell = pl.Schema({name: dtype for name, dtype in schema.items() if name != DWELL})
+    ticks = _Ticks(tick_size_points, rules.ticks_per_row)
+    frames = [
+        _conform(_price_rows(built.cells, built.summary, built.ids, ticks), without_dwell)
+        for built in _built(trades, session, bars, rules)
+    ]
+    rows = pl.concat([without_dwell.to_frame(), *frames])
+    return rows.with_columns(dwell(bbo, rows, rules.ticks_per_row)).select(schema.names())
+
+
+def footprint_bar(
+    trades: pl.DataFrame,
+    levels: LevelInputs,
+    session: Session,
+    bars: BarSettings,
+    rules: FootprintSettings,
+    tick_size_points: float,
+) -> pl.DataFrame:
+    """Every footprint bar of one contract on one trade date, and where its close stood.
+
+    Args:
+        trades: Rows of ``silver.future.trades_clean`` of one symbol and one session date, sorted by ``ts_event``.
+        levels: Levels of the date and facts of the sessions before it.
+        session: The trade date's session.
+        bars: Which bars to build.
+        rules: Row height, imbalance and value area definitions.
+        tick_size_points: Minimum price increment, points.
+
+    Returns:
+        Rows of ``silver.future.footprint_bar`` in the sort order of the contract.
+
+    Raises:
+        MalformedTradesError: The trades are not sorted, mix symbols or dates, or hold a size or price no market makes.
+        UnknownBarTypeError: A configured bar has no name in the contract.
+    """
+    schema = contracts.load(BAR_TABLE).polars_schema
+    rows = bars_of_trades(trades, session, bars, rules, tick_size_points)
+    if rows.is_empty():
+        return schema.to_frame()
+    tape = Tape.of(trades, session, round(tick_size_points * PRICE_SCALE))
+    return rows.with_columns(context_columns(rows, tape, levels, session, rules)).select(schema.names())
+
+
+def bars_of_trades(
+    trades: pl.DataFrame,
+    session: SessionTimes,
+    bars: BarSettings,
+    rules: FootprintSettings,
+    tick_size_points: float,
+) -> pl.DataFrame:
+    """The columns of ``silver.future.footprint_bar`` that need nothing but the trades of the session.
+
+    Args:
+        trades: Rows of ``silver.future.trades_clean`` of one symbol and one session date, sorted by ``ts_event``.
+        session: Open and close of the session.
+        bars: Which bars to build.
+        rules: Row height, imbalance and value area definitions.
+        tick_size_points: Minimum price increment, points.
+
+    Returns:
+        One row a bar in the sort order of the contract.
+
+    Raises:
+        MalformedTradesError: The trades are not sorted, mix symbols or dates, or hold a size or price no market makes.
+        UnknownBarTypeError: A configured bar has no name in the contract.
+    """
+    schema = contracts.load(BAR_TABLE).polars_schema
+    own = pl.Schema({name: dtype for name, dtype in schema.items() if not is_context_column(name)})
+    ticks = _Ticks(tick_size_points, rules.ticks_per_row)
+    frames = [
+        _conform(_bar_rows(built.trades, built.bars, built.summary, session, built.ids, ticks), own)
+        for built in _built(trades, session, bars, rules)
+    ]
+    return pl.concat([own.to_frame(), *frames])
+
+
+@dataclass(frozen=True)
+class _Built:
+    """The bars of one type: their trades, price cells, summaries and ids."""
+
+    trades: kernel.Trades
+    bars: Bars
+    cells: NDArray[Any]
+    summary: NDArray[Any]
+    ids: pl.DataFrame
+
+
+def _built(
+    trades: pl.DataFrame, session: SessionTimes, bars: BarSettings, footprint: FootprintSettings
+) -> Iterator[_Built]:
+    """The footprints of every configured bar type, in the order of the contract."""
     if trades.is_empty():
-        return price_schema.to_frame(), bar_schema.to_frame()
+        return
     columns = _trade_arrays(trades, footprint.ticks_per_row)
     rules = _rules(footprint)
-    ticks = _Ticks(tick_size_points, footprint.ticks_per_row)
-    known = _bar_types(bar_schema)
-    price_frames, bar_frames = [], []
+    known = _bar_types(contracts.load(BAR_TABLE).polars_schema)
     for bar_type, built in sorted(
         _bars(columns, session, bars, known), key=lambda item: known.index(item[0])
     ):
         cells, summary = kernel.footprint(columns, built.offsets, rules)
-        ids = _bar_ids(trades, bar_type, built)
-        price_frames.append(_conform(_price_rows(cells, summary, ids, ticks), price_schema))
-        bar_frames.append(_conform(_bar_rows(columns, built, summary, session, ids, ticks), bar_schema))
-    if not bar_frames:
-        return price_schema.to_frame(), bar_schema.to_frame()
-    return pl.concat(price_frames), pl.concat(bar_frames)
+        yield _Built(columns, built, cells, summary, _bar_ids(trades, bar_type, built))
 
 
 def _trade_arrays(trades: pl.DataFrame, ticks_per_row: int) -> kernel.Trades:

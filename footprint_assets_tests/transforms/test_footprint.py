@@ -22,9 +22,12 @@ from footprint_assets.transforms.footprint import (
     PRICE_TABLE,
     MalformedTradesError,
     UnknownBarTypeError,
-    footprint,
+    bars_of_trades,
+    footprint_bar,
+    footprint_price,
     time_bar_type,
 )
+from footprint_assets_tests.transforms.histories import NO_LEVELS
 
 DATE = dt.date(2024, 6, 11)
 SESSION = session(DATE)
@@ -68,7 +71,9 @@ def build(
     within: Session = SESSION,
     tick_size: float = 0.25,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return footprint(trades, within, bars, rules or FootprintSettings(), tick_size)
+    rules = rules or FootprintSettings()
+    rows = footprint_price(trades, None, within, bars, rules, tick_size)
+    return rows, footprint_bar(trades, NO_LEVELS, within, bars, rules, tick_size)
 
 
 def only(**chosen: tuple[int, ...]) -> BarSettings:
@@ -178,6 +183,39 @@ def test_fine_time_bars_add_up_to_coarse_ones(
         .sort("bar_ts", "price_tick")
     )
     assert_frame_equal(regrouped, rows.filter(bar_type=coarse).select(regrouped.columns))
+
+
+def test_the_bars_of_the_trades_alone_are_the_bars_of_the_table(day: tuple[pl.DataFrame, ...]) -> None:
+    trades, _, bars = day
+    alone = bars_of_trades(trades, SESSION, SMALL_BARS, FootprintSettings(), 0.25)
+    assert_frame_equal(alone, bars.select(alone.columns), check_exact=True)
+    assert len(bars.columns) - len(alone.columns) == 41
+
+
+def test_a_price_dwells_while_the_best_quotes_enclose_it() -> None:
+    start = SESSION.open_ns
+    trades = trades_of([start + SECOND, start + 6 * SECOND], [400, 401], [1, 1], [1, 1])
+    bbo = pl.DataFrame(
+        {
+            "ts_event": pl.Series([start, start + 2 * SECOND]).cast(pl.Datetime("ns", "UTC")),
+            "bid_tick": pl.Series([399, 400], dtype=pl.Int32),
+            "ask_tick": pl.Series([400, 401], dtype=pl.Int32),
+        }
+    )
+    bars = only(time_seconds=(5, 60))
+    rows = footprint_price(trades, bbo, SESSION, bars, FootprintSettings(), 0.25)
+    assert rows.select("bar_type", "price_tick", "dwell_ns").rows() == [
+        ("time_5s", 400, 5 * SECOND),
+        ("time_5s", 401, 5 * SECOND),
+        ("time_1m", 400, 60 * SECOND),
+        ("time_1m", 401, 58 * SECOND),
+    ]
+    Validator(load(PRICE_TABLE)).validate(rows)
+
+
+def test_without_a_book_no_dwell_time_is_known(day: tuple[pl.DataFrame, ...]) -> None:
+    _, rows, _ = day
+    assert rows["dwell_ns"].null_count() == rows.height
 
 
 def test_the_row_order_is_the_sort_order_of_the_contract_whatever_the_settings_say() -> None:

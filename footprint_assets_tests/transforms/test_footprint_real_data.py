@@ -13,7 +13,8 @@ import pytest
 from footprint_assets.calendar import session
 from footprint_assets.contracts import Validator, load
 from footprint_assets.settings import BarSettings, FootprintSettings
-from footprint_assets.transforms.footprint import BAR_TABLE, PRICE_TABLE, footprint
+from footprint_assets.transforms.footprint import BAR_TABLE, PRICE_TABLE, footprint_bar, footprint_price
+from footprint_assets_tests.transforms.histories import NO_LEVELS
 
 pytestmark = pytest.mark.realdata
 
@@ -42,7 +43,9 @@ def read(path: Path, symbol: str, date: dt.date) -> pl.DataFrame:
 def build(
     trades: pl.DataFrame, date: dt.date, rules: FootprintSettings | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows, bars = footprint(trades, session(date), BarSettings(), rules or FootprintSettings(), 0.25)
+    rules = rules or FootprintSettings()
+    rows = footprint_price(trades, None, session(date), BarSettings(), rules, 0.25)
+    bars = footprint_bar(trades, NO_LEVELS, session(date), BarSettings(), rules, 0.25)
     Validator(load(PRICE_TABLE)).validate(rows)
     Validator(load(BAR_TABLE)).validate(bars)
     return rows, bars
