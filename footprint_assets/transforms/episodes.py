@@ -1,0 +1,230 @@
+"""Episodes: every attempt of price at one level, from its approach to the bars after the touch.
+
+One row an attempt, made of what was known at ``decision_ts``, the end of the trigger bar. Only ``forward_bars``,
+``is_truncated_forward``, ``is_extended_forward`` and ``extension_count`` look beyond; they say how much there is to
+show and are never features. What happened after the touch is in ``outcomes``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from footprint_assets import contracts
+from footprint_assets.calendar import Session, session_label_edges
+from footprint_assets.kernels.bar5s import BAR_NS
+from footprint_assets.kernels.episodes import (
+    LevelState,
+    Thresholds,
+    Triggers,
+    first_touch,
+    longest_pause,
+    scan,
+)
+from footprint_assets.settings import NANOS_PER_SECOND, PRICE_SCALE, EpisodeSettings
+from footprint_assets.transforms.level_values import level_polarity, level_values, levels_at
+from footprint_assets.transforms.windows import between, points, ticks_and_sizes
+
+TABLE = "silver.future.market_by_price_10_level_episodes"
+INPUT_COLUMNS = ("bar_ts", "symbol", "bar5s_microprice_eob", "bar5s_meta_msg_cnt_sum")
+"""What the episodes need of ``silver.future.market_by_price_10_bar5s``."""
+FORWARD_COLUMNS = ("forward_bars", "is_truncated_forward", "is_extended_forward", "extension_count")
+"""Columns that say what came after the decision."""
+
+Int64 = NDArray[np.int64]
+
+
+def episodes(
+    bars: pl.DataFrame,
+    trades_clean: pl.DataFrame,
+    session_levels: pl.DataFrame,
+    level_series: pl.DataFrame,
+    level: str,
+    session: Session,
+    tick_size: float,
+    settings: EpisodeSettings,
+) -> pl.DataFrame:
+    """The attempts at one level in one trade date.
+
+    Args:
+        bars: Rows of ``silver.future.market_by_price_10_bar5s`` of one contract and trade date, at least
+            ``INPUT_COLUMNS``.
+        trades_clean: Rows of ``silver.future.trades_clean`` of the same.
+        session_levels: Rows of ``silver.future.session_levels`` of the same.
+        level_series: Rows of ``silver.future.level_series_5s`` of the same; may be empty for a static level.
+        level: Name of the level, such as ``PM_HIGH``.
+        session: The trade date's session.
+        tick_size: Minimum price increment, points.
+        settings: Distances, durations and parts of the day.
+
+    Returns:
+        Rows of ``silver.future.market_by_price_10_level_episodes`` in time order; none where the level does not exist
+        or was not touched.
+    """
+    schema = contracts.load(TABLE).polars_schema
+    tick_nanos = round(tick_size * PRICE_SCALE)
+    watched = _watched(bars, session, settings)
+    values = level_values(watched["bar_ts"], session_levels, level_series, level)
+    found = _triggers(watched, values, trades_clean, tick_nanos, settings)
+    if not len(found):
+        return schema.to_frame()
+    day = _Day(bars, trades_clean, session_levels, level_series, level, session, tick_nanos, settings)
+    raw = dict(zip(_numbers(watched), values["level_price_raw"].to_list(), strict=True))
+    rows = [day.row(found, nth, raw[int(found.start[nth])]) for nth in range(len(found))]
+    return pl.DataFrame(rows, schema=schema)
+
+
+def config_hash(settings: EpisodeSettings) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the settings' JSON.
+
+    Args:
+        settings: The settings the episodes were made with.
+
+    Returns:
+        Equal for equal settings, whatever the machine or the day.
+    """
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _watched(bars: pl.DataFrame, session: Session, settings: EpisodeSettings) -> pl.DataFrame:
+    """The bars that lie in the parts of the day in which levels are watched."""
+    edges, labels = session_label_edges(session)
+    part = np.searchsorted(edges, bars["bar_ts"].to_physical().to_numpy(), side="right") - 1
+    is_watched = np.isin(part, [i for i, label in enumerate(labels) if label in settings.sessions])
+    return bars.filter(pl.Series(is_watched, dtype=pl.Boolean))
+
+
+def _numbers(bars: pl.DataFrame) -> list[int]:
+    """Bar numbers: bars since the epoch."""
+    return (bars["bar_ts"].to_physical() // BAR_NS).to_list()
+
+
+def _ticks(prices: pl.Series, tick_nanos: int) -> Int64:
+    """Prices on the tick grid, given in points."""
+    return np.rint(prices.to_numpy() * PRICE_SCALE / tick_nanos).astype(np.int64)
+
+
+def _triggers(
+    watched: pl.DataFrame,
+    values: pl.DataFrame,
+    trades_clean: pl.DataFrame,
+    tick_nanos: int,
+    settings: EpisodeSettings,
+) -> Triggers:
+    ranges = trades_clean.group_by((pl.col("ts_event").to_physical() // BAR_NS).alias("bar")).agg(
+        pl.col("price_tick").min().cast(pl.Int64).alias("low"),
+        pl.col("price_tick").max().cast(pl.Int64).alias("high"),
+    )
+    bar = pl.DataFrame({"bar": _numbers(watched)}, schema={"bar": pl.Int64})
+    traded = bar.join(ranges, on="bar", how="left", maintain_order="left")
+    return scan(
+        bar=np.array(bar["bar"], np.int64),
+        mid=np.array(watched["bar5s_microprice_eob"], np.float64) * PRICE_SCALE / tick_nanos,
+        level=_ticks(values["level_price"].fill_null(0.0), tick_nanos),
+        is_known=np.array(values["level_price"].is_not_null(), np.bool_),
+        low=np.array(traded["low"].fill_null(0), np.int64),
+        high=np.array(traded["high"].fill_null(0), np.int64),
+        traded=np.array(traded["low"].is_not_null(), np.bool_),
+        thresholds=Thresholds(
+            approach_ticks=settings.approach_ticks,
+            hysteresis_ticks=settings.approach_hysteresis_ticks,
+            touch_ticks=settings.touch_ticks,
+            reset_ticks=settings.reset_ticks,
+            reset_bars=settings.reset_bars,
+            cooldown_bars=settings.cooldown_bars,
+        ),
+        state=LevelState(),
+    )
+
+
+@dataclass(frozen=True)
+class _Day:
+    """What the rows of one level and trade date are read from."""
+
+    bars: pl.DataFrame
+    trades: pl.DataFrame
+    session_levels: pl.DataFrame
+    level_series: pl.DataFrame
+    level: str
+    session: Session
+    tick_nanos: int
+    settings: EpisodeSettings
+
+    def row(self, found: Triggers, nth: int, level_price_raw: float) -> dict[str, object]:
+        """One attempt as a row of the table."""
+        bar, start, attempt = int(found.bar[nth]), int(found.start[nth]), int(found.attempt[nth])
+        level, direction = int(found.level[nth]), int(found.direction[nth])
+        trigger_ns = bar * BAR_NS
+        symbol = self.bars["symbol"][0]
+        polarity = level_polarity(self.session_levels, self.level)
+        episode_id = f"{self.session.trade_date}_{symbol}_{self.level}_{trigger_ns}"
+        level_price = points(level, self.tick_nanos)
+        lookback = self._between(bar - self.settings.lookback_bars, bar)
+        until_trigger = self._between(bar - self.settings.lookback_bars, bar + 1)
+        extensions = int((found.retouched == attempt).sum())
+        wanted = self.settings.forward_bars + extensions * self.settings.extension_bars
+        forward = self._between(bar + 1, bar + 1 + wanted).height
+        return {
+            "episode_id": episode_id,
+            "touch_id": episode_id,
+            "session_date": self.session.trade_date,
+            "symbol": symbol,
+            "level_type": self.level,
+            "level_price": level_price,
+            "level_price_raw": level_price_raw,
+            "level_polarity": polarity,
+            "approach_direction": direction,
+            "is_standard_approach": direction == polarity if polarity else None,
+            "approach_start_ts": start * BAR_NS,
+            "trigger_bar_ts": trigger_ns,
+            "decision_ts": trigger_ns + BAR_NS,
+            "touch_event_ts": self._touch_ns(trigger_ns, level, direction),
+            "touch_penetration_ticks": self._penetration(until_trigger, level, direction),
+            "trigger_kind": "CROSS" if found.is_cross[nth] else "TOUCH",
+            "attempt_index": attempt,
+            "lookback_bars": lookback.height,
+            "forward_bars": forward,
+            "is_truncated_lookback": lookback.height < self.settings.lookback_bars,
+            "is_truncated_forward": forward < wanted,
+            "is_extended_forward": extensions > 0,
+            "extension_count": extensions,
+            "has_gap": self._has_gap(until_trigger),
+            "has_empty_book": bool(until_trigger["bar5s_microprice_eob"].is_null().any()),
+            "nearby_levels": self._nearby(start, level),
+            "config_hash": config_hash(self.settings),
+        }
+
+    def _between(self, first: int, end: int) -> pl.DataFrame:
+        """The bars numbered ``first <= bar < end`` inside trading hours."""
+        ts = self.bars["bar_ts"].to_physical().to_numpy()
+        low = max(first * BAR_NS, self.session.open_ns)
+        high = min(end * BAR_NS, self.session.close_ns)
+        i, j = np.searchsorted(ts, [low, high])
+        return self.bars.slice(int(i), max(int(j - i), 0))
+
+    def _touch_ns(self, trigger_ns: int, level: int, direction: int) -> int:
+        inside = between(self.trades, trigger_ns, trigger_ns + BAR_NS)
+        nth = first_touch(ticks_and_sizes(inside)[0], level, direction, self.settings.touch_ticks)
+        return int(inside["ts_event"].to_physical()[nth]) if nth >= 0 else trigger_ns + BAR_NS
+
+    def _penetration(self, until_trigger: pl.DataFrame, level: int, direction: int) -> int:
+        """Where the microprice stands at the decision, half a tick counting as a whole one beyond."""
+        mid = until_trigger["bar5s_microprice_eob"][-1] * PRICE_SCALE / self.tick_nanos
+        return int(np.floor(direction * (mid - level) + 0.5))
+
+    def _has_gap(self, until_trigger: pl.DataFrame) -> bool:
+        numbers = _numbers(until_trigger)
+        pause = longest_pause(np.array(until_trigger["bar5s_meta_msg_cnt_sum"] == 0, np.bool_))
+        is_missing = numbers[-1] - numbers[0] + 1 > len(numbers)
+        return is_missing or pause * BAR_NS > self.settings.max_gap_seconds * NANOS_PER_SECOND
+
+    def _nearby(self, start: int, level: int) -> list[str]:
+        """Other levels close to the frozen one, of those known when it was frozen."""
+        known = levels_at(start * BAR_NS, self.session_levels, self.level_series)
+        distance = np.abs(_ticks(known["level_price"], self.tick_nanos) - level)
+        near = known["level_name"].filter(pl.Series(distance <= self.settings.nearby_ticks, dtype=pl.Boolean))
+        return [name for name in near.to_list() if name != self.level]
