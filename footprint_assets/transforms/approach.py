@@ -1,0 +1,203 @@
+"""The approach table of a level: one row per attempt and five-second bar, from the lookback through the forward window.
+
+A row of ``bar_ts`` reads what was known at ``bar_ts`` + 5 s, given the level. The level itself is frozen when the approach
+begins, so rows before that see past price from a level known at the decision; rows after the trigger are for display.
+Gold takes the trigger bars only. The definitions are in docs/approach.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+
+from footprint_assets import contracts
+from footprint_assets.calendar import Session
+from footprint_assets.kernels.bar5s import BAR_NS
+from footprint_assets.settings import LevelLiquiditySettings
+from footprint_assets.transforms.approach_path import (
+    PATH_INPUTS,
+    derivative_columns,
+    minute_atr,
+    path_columns,
+    setup_columns,
+)
+from footprint_assets.transforms.approach_rows import (
+    ApproachInputs,
+    ApproachRules,
+    Attempt,
+    Columns,
+    Day,
+    floats,
+)
+from footprint_assets.transforms.bar5s_ext import PRIOR_COLUMNS as ORDER_FLOW_COLUMNS
+from footprint_assets.transforms.bar5s_ext import prior_fits
+from footprint_assets.transforms.confluence import (
+    PriorProfiles,
+    confluence_columns,
+    other_levels,
+    profile_columns,
+)
+from footprint_assets.transforms.level_book import level_book
+from footprint_assets.transforms.level_history import TRENDS, Ending, LevelFacts, touch_columns
+from footprint_assets.transforms.level_tape import Aggressors, tape_columns
+from footprint_assets.transforms.level_values import level_polarity
+from footprint_assets.transforms.running import Floats
+from footprint_assets.transforms.session_summary import MINUTE_NS
+from footprint_assets.transforms.windows import TIMESTAMP
+
+TABLE = "silver.future.market_by_price_10_level_approach"
+OPTION_FAMILY = "bar5s_lvlgex_"
+"""Columns of option positions, null until there are tables of options."""
+INPUT_COLUMNS = ("bar_ts", "symbol", *PATH_INPUTS)
+"""What the approach reads of ``silver.future.market_by_price_10_bar5s``."""
+PRIOR_COLUMNS = (
+    *ORDER_FLOW_COLUMNS,
+    *("source_symbol", "source_session_date", "profile_tick", "rth_poc_price", "rth_profile_tick"),
+    *(f"rth_profile_{side}_volume" for side in ("bid", "ask", "unknown")),
+)
+"""What the approach reads of ``silver.future.prior_sessions``."""
+OWN_FLAGS = {
+    "is_pm_high": "PM_HIGH",
+    "is_pm_low": "PM_LOW",
+    "is_or_high": "OR_HIGH",
+    "is_or_low": "OR_LOW",
+    "is_sma_90": "SMA_90",
+}
+
+
+def approach(
+    given: ApproachInputs,
+    level: str,
+    session: Session,
+    tick_size: float,
+    rules: ApproachRules,
+    liquidity: LevelLiquiditySettings,
+) -> pl.DataFrame:
+    """The approach rows of every attempt at one level in one trade date.
+
+    Args:
+        given: The tables of the contract and trade date.
+        level: Name of the level, such as ``PM_HIGH``.
+        session: The trade date's session.
+        tick_size: Minimum price increment, points.
+        rules: Settings of the path half.
+        liquidity: Settings of the book half.
+
+    Returns:
+        Rows of ``silver.future.market_by_price_10_{level}_approach``, sorted by episode and bar; none without an episode.
+
+    Raises:
+        UnequalBars: If ``bars`` and ``book`` are not of the same bars.
+        StaleEpisodes: If the episodes were not made from these bars, or the outcomes not from them.
+    """
+    schema = contracts.load(TABLE).polars_schema
+    if given.episodes.is_empty():
+        return schema.to_frame()
+    day = Day.of(given, session, tick_size)
+    attempts = day.attempts(given.episodes)
+    book_half = level_book(
+        _book_rows(attempts), given.bars, given.price5s, given.shocks, tick_size, liquidity
+    )
+    found = list(_path_half(day, attempts, given, level, rules, book_half))
+    path_half = pl.DataFrame(
+        {
+            name: pl.Series(np.concatenate([columns[name] for columns in found]), nan_to_null=True)
+            for name in found[0]
+        }
+    )
+    table = pl.concat(
+        [_identity(day, attempts, given, level), path_half, book_half], how="horizontal"
+    ).with_columns(pl.lit(None).alias(name) for name in schema if name.startswith(OPTION_FAMILY))
+    return table.select(schema.names()).cast(schema)
+
+
+def _book_rows(attempts: Sequence[Attempt]) -> pl.DataFrame:
+    """The rows the book half is asked for."""
+    heights = [attempt.height for attempt in attempts]
+
+    def repeated(values: list[float] | list[int]) -> pl.Series:
+        return pl.Series(np.repeat(values, heights))
+
+    return pl.DataFrame(
+        {
+            "bar_index": np.concatenate([np.arange(a.first, a.end) for a in attempts]),
+            "level_price": repeated([a.price for a in attempts]),
+            "approach_direction": repeated([a.direction for a in attempts]),
+            "approach_start_index": repeated([a.start for a in attempts]),
+        }
+    ).cast({"bar_index": pl.Int32, "approach_direction": pl.Int8, "approach_start_index": pl.Int32})
+
+
+def _path_half(
+    day: Day,
+    attempts: Sequence[Attempt],
+    given: ApproachInputs,
+    level: str,
+    rules: ApproachRules,
+    book_half: pl.DataFrame,
+) -> Iterator[Columns]:
+    """The computed columns of every attempt but those of the book half."""
+    polarity = level_polarity(given.session_levels, level)
+    minutes = given.ohlcv.filter(pl.col("interval") == "1m").sort("bar_ts")
+    minute_end_ns = np.array(minutes["bar_ts"].to_physical(), np.int64) + MINUTE_NS
+    atr = minute_atr(day, minute_end_ns, floats(minutes["atr_14"]))
+    large_order = prior_fits(given.prior_sessions, rules.order_flow).large_order
+    aggressors = Aggressors.of(given.trades_clean, large_order)
+    others = other_levels(
+        day, given.session_levels, given.level_series, level, rules.approach.confluence_weights
+    )
+    symbol = given.bars["symbol"][0]
+    earlier = PriorProfiles.of(day, given.prior_sessions, symbol, rules.footprint.ticks_per_row)
+    facts = LevelFacts.of(day, given.session_levels, given.level_series, level)
+    history = list(zip(attempts, Ending.of(given.episodes, given.outcomes, day.session), strict=True))
+    whole_book = {name: floats(values) for name, values in book_half.to_dict(as_series=True).items()}
+    at_first: dict[str, float] = {}
+    offset = 0
+    for nth, attempt in enumerate(attempts):
+        book = {name: values[offset : offset + attempt.height] for name, values in whole_book.items()}
+        offset += attempt.height
+        columns = path_columns(day, attempt, polarity, atr, rules.episodes.touch_ticks) | tape_columns(
+            day, attempt, aggressors, rules.approach
+        )
+        now = columns | book
+        if not nth:
+            at_first = {name: _at_trigger(now[name], attempt) for name in TRENDS.values()}
+        yield (
+            columns
+            | derivative_columns(day, attempt, book)
+            | setup_columns(day, attempt, book)
+            | touch_columns(day, attempt, history[:nth], facts, now, at_first)
+            | confluence_columns(day, attempt, others, rules.approach)
+            | profile_columns(day, attempt, earlier, rules.footprint, rules.profile)
+        )
+
+
+def _at_trigger(values: Floats, attempt: Attempt) -> float:
+    return float(values[attempt.trigger - attempt.first])
+
+
+def _identity(day: Day, attempts: Sequence[Attempt], given: ApproachInputs, level: str) -> pl.DataFrame:
+    """Names, positions and constants of every row."""
+    place = np.concatenate([np.arange(a.first, a.end) for a in attempts])
+    to_trigger = np.concatenate(
+        [(day.start_ns[a.rows] - day.start_ns[a.trigger]) // BAR_NS for a in attempts]
+    )
+    index = np.concatenate([np.arange(a.height) for a in attempts])
+    episode = given.episodes.select("symbol", "episode_id", "touch_id", "level_price", "approach_direction")[
+        np.repeat(np.arange(len(attempts)), [a.height for a in attempts])
+    ]
+    polarity = level_polarity(given.session_levels, level)
+    return episode.with_columns(
+        pl.Series("bar_ts", day.start_ns[place]).cast(TIMESTAMP),
+        pl.Series("bar_index_in_episode", index),
+        pl.Series("bar_index_in_touch", index),
+        pl.Series("bars_to_trigger", to_trigger),
+        *(pl.Series(f"is_pre_{event}", to_trigger < 0) for event in ("trigger", "touch")),
+        pl.Series("is_trigger_bar", to_trigger == 0),
+        *(pl.Series(f"is_post_{event}", to_trigger > 0) for event in ("trigger", "touch")),
+        pl.lit(level).alias("level_type"),
+        pl.lit(polarity).alias("bar5s_approach_level_polarity"),
+        *(pl.lit(int(level == name)).alias(f"bar5s_approach_{flag}") for flag, name in OWN_FLAGS.items()),
+    )
