@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import polars as pl
 import pytest
 
-from footprint_assets import assets, contracts
+from footprint_assets import contracts
 from footprint_assets.assets import levels, tables
 from footprint_assets.build import build_definitions
 from footprint_assets.contracts import Contract, LevelNameTaken
 from footprint_assets.demo import summary
-from footprint_assets.jobs import LAKE_DAILY, LAKE_FIRST_PASS, second_pass
-from footprint_assets.lake_asset import lake_asset
+from footprint_assets.jobs import LAKE_DAILY, LAKE_PASSES, pass_of
 from footprint_assets.resources import Workbench
 from footprint_assets.runs import is_current
 from footprint_assets.settings import HistorySettings, LevelSettings, Settings
 from footprint_assets.status import status
 from footprint_assets.table_docs import table_page
-from footprint_assets.tables import LakeTable, Scope
+from footprint_assets.tables import Scope, Staged
 from footprint_assets_tests.small_market import BY_KEY, DAY, TABLES, settings_of
 
 OHLCV = "silver.future.ohlcv"
@@ -33,38 +30,16 @@ def of_levels(root: Path, *names: str) -> Settings:
     return settings_of(root, levels=LevelSettings(pipelines=names))
 
 
-@pytest.fixture
-def with_a_table_each(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every level has one table: bars of its own, from the levels of the session."""
-
-    def level_tables(level: str) -> tuple[LakeTable, ...]:
-        @lake_asset(f"silver.future.{level.lower()}_bars", inputs={"bars": OHLCV, "session_levels": LEVELS})
-        def bars_of_level(scope: Scope, bars: pl.DataFrame, session_levels: pl.DataFrame) -> pl.DataFrame:
-            """The bars near a level."""
-            return bars
-
-        bars_of_level.__dict__["contract"] = dataclasses.replace(
-            contracts.load(OHLCV), name=bars_of_level.key
-        )
-        return (bars_of_level,)
-
-    monkeypatch.setattr(levels, "level_tables", level_tables)
-    assets.tables_with.cache_clear()
-    yield
-    assets.tables_with.cache_clear()
-
-
 def test_the_same_settings_give_the_same_tables(tmp_path: Path) -> None:
     assert tables(settings_of(tmp_path)) is tables(settings_of(tmp_path / "other"))
     assert tables(settings_of(tmp_path)) is TABLES
 
 
-@pytest.mark.usefixtures("with_a_table_each")
 def test_a_level_of_the_settings_is_in_the_graph_the_jobs_the_status_and_the_summary(
     tmp_path: Path, built_market: Settings
 ) -> None:
-    settings = of_levels(built_market.lake_root.parent, "PD_HIGH", "SMA_90")
-    keys = {"silver.future.pd_high_bars", "silver.future.sma_90_bars"}
+    settings = of_levels(built_market.lake_root.parent, "PDH", "SMA_90")
+    keys = {*levels.keys_of("PDH").values(), *levels.keys_of("SMA_90").values()}
     plain = {table.key for table in tables(of_levels(tmp_path))}
 
     definitions = build_definitions(settings)
@@ -73,31 +48,49 @@ def test_a_level_of_the_settings_is_in_the_graph_the_jobs_the_status_and_the_sum
         job: {
             ".".join(key.path) for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys
         }
-        for job in (LAKE_DAILY, LAKE_FIRST_PASS)
+        for job in (LAKE_DAILY, LAKE_PASSES[0])
     }
 
     assert graph == plain | keys
     assert jobs[LAKE_DAILY] == graph
-    assert not jobs[LAKE_FIRST_PASS] & keys
-    assert second_pass(tables(settings)) >= keys
-    assert {key: status(Workbench(settings), DAY, DAY)[DAY][key] for key in keys} == dict.fromkeys(
-        keys, "missing"
+    assert not jobs[LAKE_PASSES[0]] & keys
+    assert all(pass_of(tables(settings))[key] == 1 for key in keys)
+    missing = levels.keys_of("PDH").values()
+    assert {key: status(Workbench(settings), DAY, DAY)[DAY][key] for key in missing} == dict.fromkeys(
+        missing, "missing"
     )
     assert not is_current(Workbench(settings), DAY)
-    assert is_current(Workbench(of_levels(built_market.lake_root.parent)), DAY)
     assert keys <= {row[0] for row in summary(settings)[1]}
 
 
-@pytest.mark.usefixtures("with_a_table_each")
 def test_the_tables_come_in_the_order_of_the_levels_each_after_its_inputs(tmp_path: Path) -> None:
     seen: list[str] = []
-    for table in tables(of_levels(tmp_path, "SMA_90", "PD_HIGH")):
+    for table in tables(of_levels(tmp_path, "SMA_90", "PDH")):
         assert set(table.inputs.values()) <= set(seen)
         seen.append(table.key)
-    assert seen.index("silver.future.sma_90_bars") < seen.index("silver.future.pd_high_bars")
+    assert seen.index(levels.keys_of("SMA_90")[levels.FEATURES]) < seen.index(
+        levels.keys_of("PDH")[levels.EPISODES]
+    )
 
 
-def test_another_level_recomputes_no_table_there_is(built_market: Settings) -> None:
+@pytest.mark.slow
+def test_a_level_that_is_one_more_line_of_configuration_is_computed_without_new_code(
+    own_market: Settings,
+) -> None:
+    settings = own_market.model_copy(update={"levels": LevelSettings(pipelines=("GLOBEX_OPEN",))})
+    scope = Scope.of(DAY, Workbench(settings))
+    made = {}
+    for table in levels.level_tables("GLOBEX_OPEN"):
+        staged = table.stage(scope, table.open_inputs(scope), "run")
+        assert isinstance(staged, Staged)
+        staged.stage.publish()
+        made[table.key] = staged.rows
+    assert set(made) == set(levels.keys_of("GLOBEX_OPEN").values())
+    contract = contracts.load("gold.future.globex_open_features")
+    assert all(name.startswith("globex_open_") for name in contract.columns_of_kind("feature"))
+
+
+def test_another_level_recomputes_no_table_of_the_others(built_market: Settings) -> None:
     more = of_levels(built_market.lake_root.parent, "PM_HIGH", "PD_HIGH")
     scope = Scope.of(DAY, Workbench(more))
     assert BY_KEY[LEVELS].is_current(scope)
@@ -133,7 +126,7 @@ def test_the_graph_looks_back_as_far_as_the_settings_say(tmp_path: Path) -> None
         for dep in spec.deps
         if dep.partition_mapping is not None
     }
-    assert mappings == {dg.TimeWindowPartitionMapping(start_offset=-7, end_offset=-1)}
+    assert mappings == {dg.TimeWindowPartitionMapping(start_offset=-7, end_offset=end) for end in (-1, 0)}
 
 
 def test_the_page_of_a_shared_contract_says_which_tables_have_it() -> None:

@@ -1,0 +1,72 @@
+"""Random tables of levels that fit together: episodes, the approach around each, outcomes and the market."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+
+from footprint_assets import calendar as cme
+from footprint_assets.transforms.level_features import APPROACH
+from footprint_assets.transforms.levels_signals import LevelTables, levels_signals
+from footprint_assets_tests.transforms.wide_frames import BAR, instants, random_rows
+
+EPISODES = "silver.future.market_by_price_10_level_episodes"
+OUTCOMES = "silver.future.market_by_price_10_level_outcomes"
+DAY = dt.date(2024, 6, 12)
+AROUND = 3
+"""Bars of the approach before and after each trigger bar."""
+
+
+def level_tables(
+    level: str, episodes: int, seed: int, day: dt.date = DAY, symbol: str = "ESM4"
+) -> LevelTables:
+    """The tables of one level with so many episodes."""
+    rng = np.random.default_rng(seed)
+    triggers = cme.et_ns(day, dt.time(10)) + BAR * np.sort(rng.choice(2000, episodes, replace=False))
+    names = [f"{day}_{symbol}_{level}_{trigger}" for trigger in triggers]
+    about = {
+        "symbol": symbol,
+        "session_date": day,
+        "level_type": level,
+        "episode_id": names,
+        "touch_id": names,
+    }
+    times = {
+        "trigger_bar_ts": instants(triggers),
+        "approach_start_ts": instants(triggers - BAR),
+        "touch_event_ts": instants(triggers),
+        "decision_ts": instants(triggers + BAR),
+        "label_end_ts": instants(triggers + 90 * BAR),
+    }
+    offsets = np.arange(-AROUND, AROUND + 1)
+    repeated = [name for name in names for _ in offsets]
+    rows = about | {
+        "episode_id": repeated,
+        "touch_id": repeated,
+        "bars_to_trigger": [int(o) for _ in names for o in offsets],
+        "bar_ts": instants((triggers[:, None] + BAR * offsets).ravel()),
+    }
+    return LevelTables(
+        random_rows(EPISODES, episodes, seed, about | times),
+        random_rows(APPROACH, len(repeated), seed + 1, rows),
+        random_rows(OUTCOMES, episodes, seed + 2, about | times),
+    )
+
+
+def market_of(levels: list[LevelTables], seed: int = 50) -> pl.DataFrame:
+    """Rows of ``gold.future.market_features`` for the bars of all levels' approaches."""
+    rows = (
+        pl.concat([tables.approach.select("symbol", "bar_ts") for tables in levels]).unique().sort("bar_ts")
+    )
+    return random_rows("gold.future.market_features", rows.height, seed, rows.to_dict())
+
+
+def signals_of(day: dt.date, episodes: int, seed: int, symbol: str = "ESM4") -> pl.DataFrame:
+    """Rows of ``gold.future.levels_signals`` of two levels, so many episodes each."""
+    levels = [
+        level_tables(level, episodes, seed + 7 * i, day, symbol)
+        for i, level in enumerate(("OR_HIGH", "PM_LOW"))
+    ]
+    return levels_signals(levels, market_of(levels, seed))
