@@ -2,6 +2,7 @@
 
 import datetime as dt
 import warnings
+from collections.abc import Iterable
 
 import dagster as dg
 
@@ -12,11 +13,12 @@ from footprint_assets.partitions import LAKE_PARTITIONS
 SHOWN_FINDINGS = 20
 
 
-def build_asset_check(check: Check) -> dg.AssetChecksDefinition:
+def build_asset_check(check: Check, levels: Iterable[str]) -> dg.AssetChecksDefinition:
     """Make the partitioned asset check of a cross-table rule.
 
     Args:
         check: The rule.
+        levels: Names of the levels that have tables.
 
     Returns:
         A check that runs after every table it reads, with one finding a contract in its metadata.
@@ -31,7 +33,7 @@ def build_asset_check(check: Check) -> dg.AssetChecksDefinition:
             name=check.name,
             asset=asset_key,
             description=check.rule,
-            additional_deps=[key.split(".") for key in check.reads if key != check.table],
+            additional_deps=[key.split(".") for key in check.tables(levels) if key != check.table],
             required_resource_keys={WORKBENCH},
             partitions_def=LAKE_PARTITIONS,
         )

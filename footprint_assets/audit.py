@@ -52,7 +52,8 @@ def audit(bench: Workbench, start: dt.date | None = None, end: dt.date | None = 
 
 def _findings(bench: Workbench, check: Check, day: dt.date) -> list[Finding]:
     try:
-        if missing := [key for key in check.reads if not bench.lake.manifests(key, day)]:
+        reads = check.tables(bench.settings.levels.pipelines)
+        if missing := [key for key in reads if not bench.lake.manifests(key, day)]:
             return [Finding("*", passed=False, facts={"not_published": missing})]
         return check.function(bench, day)
     except PartitionUnreadable as error:  # one damaged partition hides no other finding

@@ -297,6 +297,18 @@ def docs(
     console.line(f"wrote {len(write_pages(out))} pages in {out}")
 
 
+@app.command()
+def contracts(
+    out: Annotated[Path, typer.Option(help="The folder of the contracts.")] = Path("contracts"),
+) -> None:
+    """Write the generated contracts, of the wide gold tables, and the schema of the features, features.json."""
+    from footprint_assets.feature_schema import write_schema
+    from footprint_assets.gold_contracts import write_contracts
+
+    written = [*write_contracts(out), write_schema(out)]
+    console.line(f"wrote {len(written)} files in {out}")
+
+
 def _settings() -> Settings:
     from pydantic import ValidationError
     from pydantic_settings import SettingsError

@@ -1,6 +1,7 @@
-"""The jobs: one trade date from DBN to gold, the two passes of a parallel run, and the audit."""
+"""The jobs: one trade date from DBN to gold, the passes of a parallel run, and the audit."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
@@ -11,18 +12,26 @@ from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.tables import LakeTable
 
 LAKE_DAILY = "lake_daily"
-LAKE_FIRST_PASS = "lake_first_pass"  # noqa: S105 - a job, not a secret
-LAKE_SECOND_PASS = "lake_second_pass"  # noqa: S105 - a job, not a secret
+LAKE_PASSES = ("lake_first_pass", "lake_second_pass", "lake_third_pass")
+"""A pass over many dates at once: its tables look back only to tables of the passes before it."""
 LAKE_AUDIT = "lake_audit"
 
 
-def second_pass(tables: tuple[LakeTable, ...]) -> frozenset[str]:
-    """The tables that look back to other trade dates, and everything made from them."""
-    found: set[str] = set()
+def pass_of(tables: Iterable[LakeTable]) -> dict[str, int]:
+    """How many look-backs lie between each table and the data of its own trade date alone.
+
+    Args:
+        tables: Lake tables, each after its inputs; what is not among them counts as of the first pass.
+
+    Returns:
+        Dataset key to index in ``LAKE_PASSES``.
+    """
+    found: dict[str, int] = {}
     for table in tables:
-        if table.lookback or found.intersection(table.inputs.values()):
-            found.add(table.key)
-    return frozenset(found)
+        same_date = (found.get(key, 0) for key in table.inputs.values())
+        earlier_dates = (found.get(key, 0) + 1 for key in table.lookback.values())
+        found[table.key] = max([0, *same_date, *earlier_dates])
+    return found
 
 
 def _assets(keys: list[str]) -> dg.AssetSelection:
@@ -77,28 +86,34 @@ def build_jobs(tables: tuple[LakeTable, ...]) -> list[Any]:
     Args:
         tables: The lake's tables, each after its inputs.
     """
-    late = second_pass(tables)
-    early_assets = _assets([table.key for table in tables if table.key not in late])
-    late_assets = _assets([table.key for table in tables if table.key in late])
+    places = pass_of(tables)
+    by_pass = [
+        _assets([key for key, place in places.items() if place == number])
+        for number in range(len(LAKE_PASSES))
+    ]
     # An asset's contract check is part of its step and cannot be left out; the cross-table checks can.
     cross_table = dg.AssetSelection.checks(
         *(dg.AssetCheckKey(dg.AssetKey(check.table.split(".")), check.name) for check in CHECKS)
     )
+    *earlier, last = zip(LAKE_PASSES, by_pass, strict=True)
     return [
         dg.define_asset_job(
             LAKE_DAILY,
-            early_assets | late_assets | cross_table,
+            dg.AssetSelection.assets(*(dg.AssetKey(key.split(".")) for key in places)) | cross_table,
             description="One trade date: DBN to gold, every check.",
         ),
-        dg.define_asset_job(
-            LAKE_FIRST_PASS,
-            early_assets - cross_table,
-            description="The tables of one trade date that need no other date; dates in any order.",
+        *(
+            dg.define_asset_job(
+                name,
+                assets - cross_table,
+                description="Tables of one trade date that look back to earlier passes only; dates in any order.",
+            )
+            for name, assets in earlier
         ),
         dg.define_asset_job(
-            LAKE_SECOND_PASS,
-            late_assets | cross_table,
-            description="The look-back tables of one trade date and every check, after the first pass of all dates.",
+            last[0],
+            last[1] | cross_table,
+            description="The last look-back of one trade date and every check, after the other passes of all dates.",
         ),
         lake_audit,
     ]

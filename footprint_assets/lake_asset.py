@@ -15,7 +15,7 @@ Preview Dagster APIs (check specs with partitions) have two homes: here and in `
 
 import datetime as dt
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import dagster as dg
@@ -109,7 +109,7 @@ def lake_asset(
     key: str,
     *,
     inputs: Mapping[str, str],
-    lookback: Mapping[str, str] | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
     config: Config = lambda _: (),
 ) -> Callable[[Callable[..., pl.DataFrame]], LakeTable]:
     """Declare a table computed contract by contract: frames of one contract in, its rows out.
@@ -117,7 +117,7 @@ def lake_asset(
     Args:
         key: Dataset key, such as ``silver.future.ohlcv``.
         inputs: Input name to dataset key, read at the same trade date.
-        lookback: Input name to dataset key, read at the sessions before, no rows where there are none.
+        columns: Input name to the columns the function reads of it; all of them where an input is not named.
         config: The settings groups the numbers depend on.
 
     Returns:
@@ -125,7 +125,7 @@ def lake_asset(
     """
 
     def declare(function: Callable[..., pl.DataFrame]) -> LakeTable:
-        return LakeTable(key, each_contract(function, [key]), function, inputs, lookback or {}, config)
+        return LakeTable(key, each_contract(function, [key], columns or {}), function, inputs, {}, config)
 
     return declare
 
@@ -133,7 +133,7 @@ def lake_asset(
 def lake_assets(
     *keys: str,
     inputs: Mapping[str, str],
-    lookback: Mapping[str, str] | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
     config: Config = lambda _: (),
 ) -> Callable[[Callable[..., tuple[pl.DataFrame, ...]]], tuple[LakeTable, ...]]:
     """Declare several tables one computation gives, contract by contract.
@@ -141,7 +141,7 @@ def lake_assets(
     Args:
         keys: Dataset keys, in the order of the function's frames and of publishing.
         inputs: Input name to dataset key, read at the same trade date.
-        lookback: Input name to dataset key, read at the sessions before, no rows where there are none.
+        columns: Input name to the columns the function reads of it; all of them where an input is not named.
         config: The settings groups the numbers of any of the tables depend on.
 
     Returns:
@@ -150,7 +150,7 @@ def lake_assets(
 
     def declare(function: Callable[..., tuple[pl.DataFrame, ...]]) -> tuple[LakeTable, ...]:
         one = LakeTable(
-            keys[0], each_contract(function, keys), function, inputs, lookback or {}, config, together=keys
+            keys[0], each_contract(function, keys, columns or {}), function, inputs, {}, config, together=keys
         )
         return tuple(replace(one, key=key) for key in keys)
 
@@ -158,7 +158,7 @@ def lake_assets(
 
 
 def build_assets(
-    tables: Iterable[LakeTable], lookback: dg.PartitionMapping = LOOKBACK
+    tables: Iterable[LakeTable], lookback: dg.TimeWindowPartitionMapping = LOOKBACK
 ) -> list[dg.AssetsDefinition]:
     """Make the Dagster assets of lake tables, one step a pass.
 
@@ -172,16 +172,15 @@ def build_assets(
     return [_build_step(together, lookback) for together in passes(tables)]
 
 
-def _build_step(tables: tuple[LakeTable, ...], lookback: dg.PartitionMapping) -> dg.AssetsDefinition:
+def _build_step(
+    tables: tuple[LakeTable, ...], lookback: dg.TimeWindowPartitionMapping
+) -> dg.AssetsDefinition:
     """One step that computes every table of a pass: they run together or not at all."""
     first = tables[0]
 
     @dg.multi_asset(
         name=_step_name(first),
-        ins={
-            **{name: _input(source) for name, source in first.inputs.items()},
-            **{name: _input(source, lookback) for name, source in first.lookback.items()},
-        },
+        ins=_ins(first, lookback),
         outs={table.key.replace(".", "__"): _output(table) for table in tables},
         partitions_def=LAKE_PARTITIONS,
         required_resource_keys={WORKBENCH},
@@ -193,7 +192,8 @@ def _build_step(tables: tuple[LakeTable, ...], lookback: dg.PartitionMapping) ->
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
         scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
         try:
-            staged = stage_pass(tables, scope, opened, context.run.run_id)
+            # Where one asset is read at its own and at earlier trade dates, Dagster opens it once for both.
+            staged = stage_pass(tables, scope, opened | _read_twice(first, scope), context.run.run_id)
         except ContractViolation as violation:
             yield _contract_result(violation.table, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation
@@ -214,6 +214,26 @@ def _build_step(tables: tuple[LakeTable, ...], lookback: dg.PartitionMapping) ->
                     made.stage.discard()
 
     return step
+
+
+def _ins(table: LakeTable, lookback: dg.TimeWindowPartitionMapping) -> dict[str, dg.AssetIn]:
+    """The inputs of a step; Dagster takes an asset once, so one read at both is read from the look-back's start to today."""
+    through_today = dg.TimeWindowPartitionMapping(start_offset=lookback.start_offset, end_offset=0)
+    both = set(table.inputs.values()) & set(table.lookback.values())
+    return {
+        **{
+            name: _input(source, through_today if source in both else None)
+            for name, source in table.inputs.items()
+        },
+        **{name: _input(source, lookback) for name, source in table.lookback.items() if source not in both},
+    }
+
+
+def _read_twice(table: LakeTable, scope: Scope) -> dict[str, TableInput]:
+    """The inputs of one asset that is read at its own and at earlier trade dates, opened as each."""
+    both = set(table.inputs.values()) & set(table.lookback.values())
+    names = [name for name, source in (*table.inputs.items(), *table.lookback.items()) if source in both]
+    return {name: opened for name, opened in table.open_inputs(scope).items() if name in names}
 
 
 def _step_name(table: LakeTable) -> str:

@@ -1,8 +1,8 @@
 """Runs trade dates from the command line: ordinary Dagster runs, in process, visible in the UI.
 
 One worker runs the dates in order, every table and check of a date in one run. Several workers are processes that take
-the dates of the first pass (tables that need no other date), then those of the second (look-back tables and checks),
-because a look-back must find the sessions before it.
+all dates through the first pass (tables that need no other date), then through the look-backs pass by pass, because a
+look-back must find the sessions before it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import dagster as dg
 
 from footprint_assets.assets import tables
 from footprint_assets.build import build_definitions
-from footprint_assets.jobs import LAKE_DAILY, LAKE_FIRST_PASS, LAKE_SECOND_PASS
+from footprint_assets.jobs import LAKE_DAILY, LAKE_PASSES
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.tables import Scope
@@ -100,11 +100,13 @@ def run_dates(settings: Settings, dates: list[dt.date], workers: int = 1) -> Ite
         pass  # made once here: two workers that create the same SQLite storage at once crash
     failed: set[dt.date] = set()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for outcome in _parallel(pool, settings, dates, LAKE_FIRST_PASS):
-            if outcome.outcome == "failed":
-                failed.add(outcome.trade_date)
-                yield outcome
-        yield from _parallel(pool, settings, [day for day in dates if day not in failed], LAKE_SECOND_PASS)
+        *earlier, last = LAKE_PASSES
+        for job in earlier:
+            for outcome in _parallel(pool, settings, [day for day in dates if day not in failed], job):
+                if outcome.outcome == "failed":
+                    failed.add(outcome.trade_date)
+                    yield outcome
+        yield from _parallel(pool, settings, [day for day in dates if day not in failed], last)
 
 
 def _parallel(
@@ -122,9 +124,9 @@ def _run_in_worker(settings: Settings, day: dt.date, job: str) -> DateOutcome:
 def _run(settings: Settings, instance: dg.DagsterInstance, day: dt.date, job: str) -> DateOutcome:
     started = time.perf_counter()
     bench = Workbench(settings)
-    if is_current(bench, day) and (job == LAKE_FIRST_PASS or _rules_held(instance, day)):
+    judged = job in (LAKE_DAILY, LAKE_PASSES[-1])
+    if is_current(bench, day) and (not judged or _rules_held(instance, day)):
         return DateOutcome(day, "unchanged", time.perf_counter() - started)
-    judged = job != LAKE_FIRST_PASS
     result = (
         build_definitions(settings)
         .resolve_job_def(job)

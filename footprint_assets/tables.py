@@ -75,11 +75,16 @@ class Scope:
         return replace(self, symbol=symbol)
 
     @property
-    def tick_size_nanos(self) -> int:
-        """The contract's minimum price increment, 1e-9 points."""
+    def root(self) -> str:
+        """The contract's product root."""
         outright = parse_symbol(self.symbol, self.trade_date)
         assert isinstance(outright, Outright), f"{self.symbol!r} is no outright future"
-        return self.settings.roots[outright.root].tick_size_nanos
+        return outright.root
+
+    @property
+    def tick_size_nanos(self) -> int:
+        """The contract's minimum price increment, 1e-9 points."""
+        return self.settings.roots[self.root].tick_size_nanos
 
     @property
     def tick_size(self) -> float:
@@ -154,7 +159,7 @@ class TableInput:
         """The contracts published."""
         return sorted({symbol for _, symbol in self.manifests()})
 
-    def frame(self, symbol: str | None = None, columns: list[str] | None = None) -> pl.DataFrame:
+    def frame(self, symbol: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows in contract types, in date order.
 
         Args:
@@ -165,11 +170,12 @@ class TableInput:
             The rows; none where nothing is published and the input is optional.
         """
         schema = contracts.load(self.table).polars_schema
-        frames = [pl.DataFrame(schema={name: schema[name] for name in columns or schema})]
+        names = list(columns or schema)
+        frames = [pl.DataFrame(schema={name: schema[name] for name in names})]
         for day, published in self.manifests():
             if symbol in (None, published):
                 with self.lake.read(self.table, day, published) as partition:
-                    frames.append(partition.frame(columns))
+                    frames.append(partition.frame(names))
         return pl.concat(frames)
 
     def open(self, symbol: str) -> Partition:
@@ -401,7 +407,9 @@ def sessions_before(day: dt.date, count: int) -> tuple[dt.date, ...]:
 
 
 def each_contract(
-    function: Callable[..., pl.DataFrame | tuple[pl.DataFrame, ...]], keys: Sequence[str]
+    function: Callable[..., pl.DataFrame | tuple[pl.DataFrame, ...]],
+    keys: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
 ) -> Callable[..., Iterator[Batch]]:
     """Run a per-contract function over every contract of the first input.
 
@@ -409,6 +417,7 @@ def each_contract(
         function: ``(scope, **frames) -> rows``; receives each input's rows of one contract. Gives one frame, or one for
             each key.
         keys: Dataset keys of the tables it gives, in the order of its frames.
+        columns: The columns the function reads of an input; all of them where an input is not named.
 
     Returns:
         A function for ``LakeTable.function``.
@@ -417,7 +426,7 @@ def each_contract(
     def over_contracts(scope: Scope, **inputs: TableInput) -> Iterator[Batch]:
         first = next(iter(inputs.values()))
         for symbol in first.symbols():
-            frames = {name: table.frame(symbol) for name, table in inputs.items()}
+            frames = {name: table.frame(symbol, columns.get(name)) for name, table in inputs.items()}
             made = function(scope.of_contract(symbol), **frames)
             for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
                 yield Batch(symbol, frame, key)

@@ -62,6 +62,15 @@ KEYS = tuple(table.key for table in TABLES)
 BY_KEY = {table.key: table for table in TABLES}
 
 
+def with_what_is_made_of(keys: Iterable[str]) -> set[str]:
+    """Tables and everything made of them at the same trade date."""
+    found = set(keys)
+    for table in TABLES:  # each after its inputs
+        if found.intersection(table.inputs.values()):
+            found.update(table.pass_keys)
+    return found
+
+
 def records_of(contract: Contract, day: dt.date) -> dict[str, Records]:
     """The records of one contract and trade date, by schema, in receive order."""
     rng = np.random.default_rng([contract.instrument_id, day.toordinal()])

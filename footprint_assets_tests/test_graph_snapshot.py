@@ -26,17 +26,52 @@ bronze.future.front_month <-
 bronze.future.market_by_price_10 <- bronze.future.front_month
 bronze.future.statistics <- bronze.future.front_month
 bronze.future.trades <- bronze.future.front_month, bronze.future.market_by_price_10
-gold.future.footprint_bars <- silver.future.footprint_bar, silver.future.session_levels, silver.future.trades_clean
+gold.future.footprint_bars <- silver.future.footprint_bar, silver.future.trades_clean
+gold.future.levels_signals <- gold.future.market_features, silver.future.market_by_price_10_or_high_approach, silver.future.market_by_price_10_or_high_episodes, silver.future.market_by_price_10_or_high_outcomes, silver.future.market_by_price_10_or_low_approach, silver.future.market_by_price_10_or_low_episodes, silver.future.market_by_price_10_or_low_outcomes, silver.future.market_by_price_10_pm_high_approach, silver.future.market_by_price_10_pm_high_episodes, silver.future.market_by_price_10_pm_high_outcomes, silver.future.market_by_price_10_pm_low_approach, silver.future.market_by_price_10_pm_low_episodes, silver.future.market_by_price_10_pm_low_outcomes, silver.future.market_by_price_10_sma_90_approach, silver.future.market_by_price_10_sma_90_episodes, silver.future.market_by_price_10_sma_90_outcomes
+gold.future.market_by_price_10_bar5s_filtered <- silver.future.market_by_price_10_bar5s
 gold.future.market_by_price_10_first3h <- silver.future.market_by_price_10_clean, silver.future.session_levels
-silver.future.footprint_bar <- silver.future.trades_clean
-silver.future.footprint_price <- silver.future.trades_clean
+gold.future.market_features <- silver.future.footprint_bar, silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_ext, silver.future.market_rolling_5s, silver.future.session_context_5s
+gold.future.or_high_features <- silver.future.market_by_price_10_or_high_approach
+gold.future.or_low_features <- silver.future.market_by_price_10_or_low_approach
+gold.future.pm_high_features <- silver.future.market_by_price_10_pm_high_approach
+gold.future.pm_low_features <- silver.future.market_by_price_10_pm_low_approach
+gold.future.setup_vectors <- gold.future.levels_signals
+gold.future.sma_90_features <- silver.future.market_by_price_10_sma_90_approach
+silver.future.bbo <- silver.future.market_by_price_10_clean
+silver.future.footprint_bar <- silver.future.level_series_5s, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
+silver.future.footprint_price <- silver.future.bbo, silver.future.trades_clean
+silver.future.level_series_5s <- silver.future.market_by_price_10_bar5s, silver.future.prior_sessions, silver.future.trades_clean
 silver.future.market_by_price_10_bar5s <- silver.future.market_by_price_10_clean
+silver.future.market_by_price_10_bar5s_book <- silver.future.market_by_price_10_clean
+silver.future.market_by_price_10_bar5s_ext <- silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_book, silver.future.prior_sessions, silver.future.trades_clean
 silver.future.market_by_price_10_clean <- bronze.future.market_by_price_10
+silver.future.market_by_price_10_or_high_approach <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_book, silver.future.market_by_price_10_or_high_episodes, silver.future.market_by_price_10_or_high_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_shocks, silver.future.ohlcv, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_or_high_episodes <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_or_high_outcomes <- silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_or_high_episodes, silver.future.ohlcv, silver.future.trades_clean
+silver.future.market_by_price_10_or_low_approach <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_book, silver.future.market_by_price_10_or_low_episodes, silver.future.market_by_price_10_or_low_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_shocks, silver.future.ohlcv, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_or_low_episodes <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_or_low_outcomes <- silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_or_low_episodes, silver.future.ohlcv, silver.future.trades_clean
+silver.future.market_by_price_10_pm_high_approach <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_book, silver.future.market_by_price_10_pm_high_episodes, silver.future.market_by_price_10_pm_high_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_shocks, silver.future.ohlcv, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_pm_high_episodes <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_pm_high_outcomes <- silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_pm_high_episodes, silver.future.ohlcv, silver.future.trades_clean
+silver.future.market_by_price_10_pm_low_approach <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_book, silver.future.market_by_price_10_pm_low_episodes, silver.future.market_by_price_10_pm_low_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_shocks, silver.future.ohlcv, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_pm_low_episodes <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_pm_low_outcomes <- silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_pm_low_episodes, silver.future.ohlcv, silver.future.trades_clean
+silver.future.market_by_price_10_price5s <- silver.future.market_by_price_10_clean
+silver.future.market_by_price_10_shocks <- silver.future.market_by_price_10_clean
+silver.future.market_by_price_10_sma_90_approach <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_book, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_shocks, silver.future.market_by_price_10_sma_90_episodes, silver.future.market_by_price_10_sma_90_outcomes, silver.future.ohlcv, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_sma_90_episodes <- silver.future.level_series_5s, silver.future.market_by_price_10_bar5s, silver.future.session_levels, silver.future.trades_clean
+silver.future.market_by_price_10_sma_90_outcomes <- silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_sma_90_episodes, silver.future.ohlcv, silver.future.trades_clean
+silver.future.market_rolling_5s <- silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_ext, silver.future.market_by_price_10_shocks, silver.future.prior_sessions, silver.future.trades_clean, silver.future.volume_profiles
 silver.future.ohlcv <- silver.future.trades_clean
-silver.future.session_levels <- silver.future.trades_clean, silver.future.volume_profile_session
+silver.future.prior_sessions <- bronze.future.front_month, silver.future.session_summary
+silver.future.session_context_5s <- silver.future.market_by_price_10_bar5s, silver.future.ohlcv, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
+silver.future.session_levels <- silver.future.prior_sessions, silver.future.trades_clean
+silver.future.session_summary <- bronze.future.statistics, silver.future.footprint_price, silver.future.market_by_price_10_bar5s, silver.future.market_by_price_10_bar5s_book, silver.future.trades_clean
 silver.future.trades_clean <- bronze.future.trades, silver.future.market_by_price_10_clean
-silver.future.volume_profile_price <- silver.future.trades_clean
-silver.future.volume_profile_session <- bronze.future.statistics, silver.future.trades_clean, silver.future.volume_profile_price
+silver.future.volume_profile_price <- silver.future.bbo, silver.future.prior_sessions, silver.future.trades_clean
+silver.future.volume_profile_session <- bronze.future.statistics, silver.future.prior_sessions, silver.future.trades_clean, silver.future.volume_profile_price
+silver.future.volume_profiles <- silver.future.prior_sessions
 """
 
 CHECKS = """
@@ -45,20 +80,56 @@ bronze.future.front_month: contract, roll_never_goes_back
 bronze.future.market_by_price_10: contract
 bronze.future.statistics: contract
 bronze.future.trades: book_trades_match, contract, one_instrument, sources_present
-gold.future.footprint_bars: contract, inputs_current
+gold.future.footprint_bars: contract
+gold.future.levels_signals: attempts_in_order, contract, labels_balanced, outcomes_reach_barriers
+gold.future.market_by_price_10_bar5s_filtered: contract
 gold.future.market_by_price_10_first3h: contract, rows_conserved
+gold.future.market_features: contract
+gold.future.or_high_features: contract
+gold.future.or_low_features: contract
+gold.future.pm_high_features: contract
+gold.future.pm_low_features: contract
+gold.future.setup_vectors: contract, inputs_current
+gold.future.sma_90_features: contract
+silver.future.bbo: contract
 silver.future.footprint_bar: bars_invariant, contract
-silver.future.footprint_price: contract
-silver.future.market_by_price_10_bar5s: contract
+silver.future.footprint_price: contract, footprints_add_up
+silver.future.level_series_5s: contract
+silver.future.market_by_price_10_bar5s: bars_hold_trades, contract
+silver.future.market_by_price_10_bar5s_book: contract
+silver.future.market_by_price_10_bar5s_ext: contract, flows_conserved
 silver.future.market_by_price_10_clean: contract, ladder_order
+silver.future.market_by_price_10_or_high_approach: contract
+silver.future.market_by_price_10_or_high_episodes: contract
+silver.future.market_by_price_10_or_high_outcomes: contract
+silver.future.market_by_price_10_or_low_approach: contract
+silver.future.market_by_price_10_or_low_episodes: contract
+silver.future.market_by_price_10_or_low_outcomes: contract
+silver.future.market_by_price_10_pm_high_approach: contract
+silver.future.market_by_price_10_pm_high_episodes: contract
+silver.future.market_by_price_10_pm_high_outcomes: contract
+silver.future.market_by_price_10_pm_low_approach: contract
+silver.future.market_by_price_10_pm_low_episodes: contract
+silver.future.market_by_price_10_pm_low_outcomes: contract
+silver.future.market_by_price_10_price5s: contract
+silver.future.market_by_price_10_shocks: contract
+silver.future.market_by_price_10_sma_90_approach: contract
+silver.future.market_by_price_10_sma_90_episodes: contract
+silver.future.market_by_price_10_sma_90_outcomes: contract
+silver.future.market_rolling_5s: contract
 silver.future.ohlcv: contract
-silver.future.session_levels: contract
+silver.future.prior_sessions: contract
+silver.future.session_context_5s: contract, vwaps_in_range
+silver.future.session_levels: contract, ranges_are_extremes
+silver.future.session_summary: contract
 silver.future.trades_clean: contract, sessions_aligned
 silver.future.volume_profile_price: contract, volume_conserved
 silver.future.volume_profile_session: contract
+silver.future.volume_profiles: contract
 """
 
-JOBS = ["lake_audit", "lake_daily", "lake_first_pass", "lake_second_pass"]
+THROUGH_TODAY = dg.TimeWindowPartitionMapping(start_offset=LOOKBACK.start_offset, end_offset=0)
+JOBS = ["lake_audit", "lake_daily", "lake_first_pass", "lake_second_pass", "lake_third_pass"]
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +177,9 @@ def test_every_table_comes_after_its_inputs() -> None:
         seen.add(table.key)
 
 
-def test_only_one_asset_looks_back(definitions: dg.Definitions) -> None:
+def test_the_market_looks_back_at_one_place_and_the_vectors_at_their_own(definitions: dg.Definitions) -> None:
     looking_back = [
-        (dotted(asset.key), dotted(upstream.asset_key), upstream.partition_mapping)
+        (dotted(spec.key), dotted(upstream.asset_key), upstream.partition_mapping)
         for asset in definitions.assets or ()
         for spec in asset.specs
         for upstream in spec.deps
@@ -116,7 +187,9 @@ def test_only_one_asset_looks_back(definitions: dg.Definitions) -> None:
     ]
 
     assert looking_back == [
-        ("silver.future.session_levels", "silver.future.volume_profile_session", LOOKBACK)
+        ("silver.future.prior_sessions", "silver.future.session_summary", LOOKBACK),
+        # Today's signals and those before, which are one input to Dagster.
+        ("gold.future.setup_vectors", "gold.future.levels_signals", THROUGH_TODAY),
     ]
 
 
@@ -129,7 +202,7 @@ def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
     definitions_used = [graph.get(key).partitions_def for key in graph.get_all_asset_keys()]
     definitions_used += [graph.get(key).partitions_def for key in graph.asset_check_keys]
 
-    assert len(definitions_used) == 16 + 27
+    assert len(definitions_used) == 51 + 70
     assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
     keys = definitions_used[0].get_partition_keys(
         current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK)

@@ -12,7 +12,7 @@ import pytest
 
 from footprint_assets.build import build_definitions
 from footprint_assets.checks import CHECKS
-from footprint_assets.jobs import LAKE_AUDIT, LAKE_DAILY, LAKE_FIRST_PASS, LAKE_SECOND_PASS, second_pass
+from footprint_assets.jobs import LAKE_AUDIT, LAKE_DAILY, LAKE_PASSES, pass_of
 from footprint_assets.lake import Lake
 from footprint_assets.settings import Settings
 from footprint_assets_tests.runs import failure_of, materialized
@@ -75,36 +75,34 @@ def test_the_daily_job_publishes_every_table_and_records_every_check_for_the_par
     assert all(e.passed for e in evaluations)
 
 
-def test_two_passes_over_the_dates_in_any_order_make_the_lake_of_daily_runs(
+def test_passes_over_the_dates_in_any_order_make_the_lake_of_daily_runs(
     drop_only: Settings, built_market: Settings
 ) -> None:
-    for day in (NEXT, DAY):
-        assert execute(drop_only, LAKE_FIRST_PASS, day).success
-    for day in (NEXT, DAY):
-        assert execute(drop_only, LAKE_SECOND_PASS, day).success
+    for job in LAKE_PASSES:
+        for day in (NEXT, DAY):
+            assert execute(drop_only, job, day).success
 
     assert parquet(drop_only) == parquet(built_market)
 
 
-def test_the_first_pass_runs_no_check_over_tables_that_are_not_there_yet(drop_only: Settings) -> None:
-    result = execute(drop_only, LAKE_FIRST_PASS, DAY)
+def test_an_early_pass_runs_no_check_over_tables_that_are_not_there_yet(drop_only: Settings) -> None:
+    made: set[str] = set()
+    for number, job in enumerate(LAKE_PASSES[:-1]):
+        result = execute(drop_only, job, DAY)
 
-    assert {e.check_name for e in result.get_asset_check_evaluations()} == {"contract"}
-    assert set(materialized(result)) == set(KEYS) - second_pass(TABLES)
-
-
-def test_the_second_pass_is_the_look_back_and_what_is_made_of_it() -> None:
-    assert second_pass(TABLES) == {
-        "silver.future.session_levels",
-        "gold.future.market_by_price_10_first3h",
-        "gold.future.footprint_bars",
-    }
+        assert {e.check_name for e in result.get_asset_check_evaluations()} == {"contract"}
+        made |= set(materialized(result))
+        assert made == {key for key, place in pass_of(TABLES).items() if place <= number}
 
 
-def test_what_a_look_back_reads_is_made_in_the_first_pass() -> None:
-    read = {key for table in TABLES for key in table.lookback.values()}
-    assert read
-    assert not read & second_pass(TABLES)
+def test_a_look_back_reads_tables_of_an_earlier_pass_only() -> None:
+    places = pass_of(TABLES)
+    assert places["silver.future.session_summary"] == 0
+    assert places["silver.future.prior_sessions"] == 1
+    assert set(places.values()) == set(range(len(LAKE_PASSES)))
+    for table in TABLES:
+        assert all(places[key] < places[table.key] for key in table.lookback.values())
+        assert all(places[key] <= places[table.key] for key in table.inputs.values())
 
 
 def test_a_failed_cross_table_check_is_recorded_with_its_numbers(own_market: Settings) -> None:

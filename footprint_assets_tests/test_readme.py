@@ -211,5 +211,5 @@ def test_the_index_lists_every_page() -> None:
 def test_every_setting_that_is_named_exists() -> None:
     exist = set(re.findall(r"`(FOOTPRINT_\w+)`", settings_page()))
     for page in PAGES:
-        named = set(re.findall(r"FOOTPRINT_[A-Z_]+", page.read_text(encoding="utf-8")))
+        named = set(re.findall(r"FOOTPRINT_[A-Z0-9_]+", page.read_text(encoding="utf-8")))
         assert named <= exist, page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,17 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def variables(group: dict[str, object], prefix: str) -> Iterator[str]:
+    """The environment variable of every setting, groups inside groups included."""
+    for name, value in group.items():
+        if isinstance(value, dict) and name != "roots":
+            yield from variables(value, f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}"
+
+
 def test_every_setting_is_documented() -> None:
-    plain = Settings().model_dump(mode="json")
-    expected = {
-        f"FOOTPRINT_{name}__{field}".upper() if field else f"FOOTPRINT_{name}".upper()
-        for name, value in plain.items()
-        for field in (value if isinstance(value, dict) and name != "roots" else [""])
-    }
+    expected = set(variables(Settings().model_dump(mode="json"), "FOOTPRINT_"))
     assert {name for name, _, _ in DOCUMENTED} == expected
     assert all(meaning and "None" not in meaning for _, _, meaning in DOCUMENTED)
 

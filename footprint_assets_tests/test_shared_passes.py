@@ -17,7 +17,7 @@ import pytest
 
 from footprint_assets import contracts
 from footprint_assets.contracts import ContractViolation
-from footprint_assets.jobs import second_pass
+from footprint_assets.jobs import pass_of
 from footprint_assets.lake import ConservationBroken, Lake, StageClosed
 from footprint_assets.lake.commit import table_date_locked
 from footprint_assets.lake.parquet import ROW_GROUP_ROWS
@@ -383,7 +383,7 @@ def test_a_stream_over_inputs_and_a_look_back_sees_every_contract_of_both(own_ma
     }
     scope = Scope.of(NEXT, Workbench(own_market))
     assert looking_back[0].is_current(scope), "Dagster and the command line look back on the same sessions"
-    assert second_pass(looking_back) == {*PAIR}
+    assert pass_of(looking_back) == dict.fromkeys(PAIR, 1)
 
 
 def test_tables_are_grouped_by_their_pass_where_its_first_table_stands() -> None:

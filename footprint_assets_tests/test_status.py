@@ -8,9 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
+from footprint_assets.assets.levels import keys_of
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import LevelSettings, Settings
 from footprint_assets.status import status
+from footprint_assets.transforms.book_pass import STREAMS
 from footprint_assets_tests.small_market import (
     DAY,
     KEYS,
@@ -24,6 +26,7 @@ from footprint_assets_tests.small_market import (
 )
 
 PROFILE = "silver.future.volume_profile_session"
+SUMMARY = "silver.future.session_summary"
 
 
 def test_a_built_lake_is_current(built_market: Settings) -> None:
@@ -31,7 +34,10 @@ def test_a_built_lake_is_current(built_market: Settings) -> None:
 
     assert list(found) == [DAY, NEXT]
     assert all(list(tables) == list(KEYS) for tables in found.values())
-    assert {state for tables in found.values() for state in tables.values()} == {"current"}
+    assert {state for tables in found.values() for state in tables.values()} <= {"current", "empty"}
+    assert {key for key, state in found[NEXT].items() if state == "empty"} < {
+        key for key in KEYS if "_pm_" in key or "_or_" in key or "_sma_" in key or "pm_" in key
+    }
 
 
 def test_a_date_with_files_and_no_lake_is_missing(own_market: Settings) -> None:
@@ -54,8 +60,18 @@ def test_a_table_without_a_source_is_empty_and_current(tmp_path: Path) -> None:
         "bronze.future.definition",
         "bronze.future.statistics",
         "silver.future.market_by_price_10_clean",
-        "silver.future.market_by_price_10_bar5s",
+        *STREAMS,
+        "silver.future.level_series_5s",
+        "silver.future.prior_sessions",
+        "silver.future.market_by_price_10_bar5s_ext",
+        "silver.future.market_rolling_5s",
+        "silver.future.session_context_5s",
+        *(key for level in LevelSettings().pipelines for key in keys_of(level).values()),
         "gold.future.market_by_price_10_first3h",
+        "gold.future.market_by_price_10_bar5s_filtered",
+        "gold.future.market_features",
+        "gold.future.levels_signals",
+        "gold.future.setup_vectors",
     }
     assert set(found.values()) == {"empty", "current"}
 
@@ -66,17 +82,20 @@ def test_a_changed_setting_makes_its_tables_stale(own_market: Settings) -> None:
     found = status(Workbench(settings), DAY, DAY)[DAY]
 
     # What is made of a stale table is told once that one is made again.
-    assert {table for table, state in found.items() if state == "stale"} == {"silver.future.session_levels"}
+    assert {table for table, state in found.items() if state == "stale"} == {
+        "silver.future.session_levels",
+        PROFILE,
+    }
 
 
-def test_a_changed_prior_session_makes_the_levels_of_the_next_stale(own_market: Settings) -> None:
+def test_a_changed_prior_session_makes_what_the_next_looks_back_on_stale(own_market: Settings) -> None:
     lake = Workbench(own_market).lake
-    frames = {s: f.with_columns(pl.col("high") + 1) for s, f in rows(lake, PROFILE).items()}
-    republish(lake, PROFILE, DAY, frames)
+    frames = {s: f.with_columns(pl.col("high") + 1) for s, f in rows(lake, SUMMARY).items()}
+    republish(lake, SUMMARY, DAY, frames)
 
     found = status(Workbench(own_market), NEXT, NEXT)[NEXT]
 
-    assert [table for table, state in found.items() if state != "current"] == ["silver.future.session_levels"]
+    assert [table for table, state in found.items() if state == "stale"] == ["silver.future.prior_sessions"]
 
 
 def test_a_published_date_whose_files_are_gone_is_stale_not_forgotten(own_market: Settings) -> None:

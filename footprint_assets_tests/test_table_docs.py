@@ -43,10 +43,10 @@ def test_a_table_page_has_every_column_with_unit_and_meaning(table: LakeTable) -
 
 
 def test_a_table_page_links_inputs_and_readers() -> None:
-    text = pages()["tables/silver.future.footprint_bar.md"]
+    text = pages()["tables/silver.future.ohlcv.md"]
     assert "| made from | [silver.future.trades_clean](silver.future.trades_clean.md) |" in text
     (used_by,) = [line for line in text.splitlines() if line.startswith("| used by |")]
-    assert "gold.future.footprint_bars" in used_by
+    assert "silver.future.session_context_5s" in used_by
 
 
 def test_every_check_is_documented_with_its_rule() -> None:

@@ -19,9 +19,12 @@ from footprint_assets.settings import (
     BarSettings,
     FootprintSettings,
     IngestSettings,
+    LabelSettings,
     LevelSettings,
+    OrderFlowSettings,
     Root,
     Settings,
+    VectorSettings,
 )
 from footprint_assets.tables import (
     Batch,
@@ -45,6 +48,7 @@ from footprint_assets_tests.small_market import (
     republish,
     rows,
     settings_of,
+    with_what_is_made_of,
     write_drop,
     write_file,
 )
@@ -58,6 +62,13 @@ FOOTPRINT_BAR = "silver.future.footprint_bar"
 PROFILE_PRICE = "silver.future.volume_profile_price"
 PROFILE = "silver.future.volume_profile_session"
 LEVELS = "silver.future.session_levels"
+SUMMARY = "silver.future.session_summary"
+PRIOR_SESSIONS = "silver.future.prior_sessions"
+SERIES = "silver.future.level_series_5s"
+CONTEXT = "silver.future.session_context_5s"
+EXT = "silver.future.market_by_price_10_bar5s_ext"
+VECTORS = "gold.future.setup_vectors"
+APPROACHES = tuple(key for key in KEYS if key.endswith("_approach"))
 FIRST_HOURS = "gold.future.market_by_price_10_first3h"
 FLAT_BARS = "gold.future.footprint_bars"
 
@@ -117,29 +128,59 @@ def test_a_changed_file_runs_the_dates_it_covers_again_and_no_other(own_market: 
 
     assert stale == {DAY: {FRONT_MONTH, TRADES}, NEXT: set()}
     assert run_again(own_market, DAY)[DAY] == set(KEYS)
-    # The later date looks back on the profile that has changed.
-    assert run_again(own_market, NEXT)[NEXT] == {LEVELS, FIRST_HOURS, FLAT_BARS}
+    # The later date looks back on the session that has changed.
+    assert run_again(own_market, NEXT)[NEXT] == with_what_is_made_of({PRIOR_SESSIONS})
 
 
 @pytest.mark.parametrize(
-    ("groups", "recomputed"),
+    ("groups", "dependent"),
     [
-        ({"bars": BarSettings(tick_trades=())}, {OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR, FLAT_BARS}),
+        ({"bars": BarSettings(tick_trades=())}, {OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR}),
         (
             {"footprint": FootprintSettings(value_area_pct=68)},
-            {FOOTPRINT_PRICE, FOOTPRINT_BAR, PROFILE_PRICE, PROFILE, FLAT_BARS},
+            {
+                FOOTPRINT_PRICE,
+                SUMMARY,
+                PROFILE_PRICE,
+                PROFILE,
+                LEVELS,
+                SERIES,
+                FOOTPRINT_BAR,
+                CONTEXT,
+                FLAT_BARS,
+            }
+            | set(APPROACHES),
         ),
-        ({"levels": LevelSettings(opening_range_minutes=5)}, {LEVELS, FIRST_HOURS, FLAT_BARS}),
-        ({"ingest": IngestSettings(max_quarantined_share=0.5)}, set(KEYS)),
-        ({"roots": {"ES": Root(point_value=5.0), "NQ": Root()}}, set(KEYS)),
-        ({"roots": {"ES": Root(), "RTY": Root(point_value=20.0)}}, set(KEYS)),
+        ({"levels": LevelSettings(opening_range_minutes=5)}, {LEVELS, PROFILE}),
+        ({"order_flow": OrderFlowSettings(large_order_pct=95)}, {EXT, *APPROACHES}),
+        ({"labels": LabelSettings(stop_ticks=6)}, {key for key in KEYS if key.endswith("_outcomes")}),
+        ({"vectors": VectorSettings(min_rows=5)}, {VECTORS}),
     ],
-    ids=["bars", "footprint", "levels", "ingest", "roots", "root names"],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_changed_constant_recomputes_exactly_the_tables_that_depend_on_it(
-    own_market: Settings, groups: dict[str, object], recomputed: set[str]
+def test_a_changed_constant_recomputes_exactly_what_depends_on_it_and_what_is_made_of_that(
+    own_market: Settings, groups: dict[str, object], dependent: set[str]
 ) -> None:
-    assert run_again(changed(own_market, **groups), DAY) == {DAY: recomputed}
+    settings = changed(own_market, **groups)
+    scope = Scope.of(DAY, Workbench(settings))
+
+    assert {key for key in KEYS if not BY_KEY[key].is_current(scope)} == dependent
+    assert run_again(settings, DAY) == {DAY: with_what_is_made_of(dependent)}
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"ingest": IngestSettings(max_quarantined_share=0.5)},
+        {"roots": {"ES": Root(point_value=5.0), "NQ": Root()}},
+        {"roots": {"ES": Root(), "RTY": Root(point_value=20.0)}},
+    ],
+    ids=["ingest", "roots", "root names"],
+)
+def test_a_changed_constant_of_the_sources_recomputes_everything(
+    own_market: Settings, groups: dict[str, object]
+) -> None:
+    assert run_again(changed(own_market, **groups), DAY) == {DAY: set(KEYS)}
 
 
 def test_a_changed_contract_or_code_makes_a_table_stale(built_market: Settings) -> None:
@@ -160,13 +201,13 @@ def test_a_table_whose_prior_session_changed_is_stale(own_market: Settings) -> N
 
     frames = {
         symbol: frame.with_columns(pl.col("high") + 1)
-        for symbol, frame in rows(bench.lake, PROFILE, DAY).items()
+        for symbol, frame in rows(bench.lake, SUMMARY, DAY).items()
     }
-    republish(bench.lake, PROFILE, DAY, frames)
+    republish(bench.lake, SUMMARY, DAY, frames)
 
     stale = {key for key in KEYS if not BY_KEY[key].is_current(Scope.of(NEXT, bench))}
-    assert stale == {LEVELS}
-    assert run_again(own_market, NEXT) == {NEXT: {LEVELS, FIRST_HOURS, FLAT_BARS}}
+    assert stale == {PRIOR_SESSIONS}
+    assert run_again(own_market, NEXT) == {NEXT: with_what_is_made_of({PRIOR_SESSIONS})}
 
 
 def test_a_table_whose_input_is_not_published_is_not_current_and_says_what_builds_it(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from footprint_assets.assets import bronze, gold, levels, silver
+from footprint_assets.assets import bronze, gold, levels, market, sessions, silver
 from footprint_assets.settings import Settings
 from footprint_assets.tables import LakeTable
 
@@ -25,4 +25,11 @@ def tables(settings: Settings) -> tuple[LakeTable, ...]:
 def tables_with(pipelines: tuple[str, ...]) -> tuple[LakeTable, ...]:
     """Every lake table there is with these levels."""
     of_levels = (table for level in pipelines for table in levels.level_tables(level))
-    return (*bronze.TABLES, *silver.TABLES, *of_levels, *gold.TABLES)
+    return (
+        *bronze.TABLES,
+        *silver.TABLES,
+        *sessions.TABLES,
+        *market.TABLES,
+        *of_levels,
+        *gold.tables_with(pipelines),
+    )

@@ -1,23 +1,21 @@
-"""Silver: clean rows, and what is built from one contract's trades of one trade date."""
+"""Silver of one trade date alone: clean rows, the tables of the book pass, bars and footprints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import polars as pl
-from pydantic import BaseModel
 
-from footprint_assets.lake_asset import lake_asset, lake_stream_asset
-from footprint_assets.settings import Roots, Settings
+from footprint_assets.lake_asset import lake_asset, lake_stream_asset, lake_stream_assets
+from footprint_assets.settings import Roots
 from footprint_assets.tables import Batch, Scope, TableInput
-from footprint_assets.transforms.bar5s import INPUT_COLUMNS, bar5s
 from footprint_assets.transforms.book import clean_book
+from footprint_assets.transforms.book_batch import INPUT_COLUMNS
+from footprint_assets.transforms.book_pass import STREAMS
+from footprint_assets.transforms.book_pass import book_pass as tables_of_book
 from footprint_assets.transforms.deliveries import DeliveryTally
-from footprint_assets.transforms.footprint import footprint
-from footprint_assets.transforms.levels import session_levels as levels_of_session
+from footprint_assets.transforms.footprint import footprint_price as price_rows
 from footprint_assets.transforms.ohlcv import ohlcv as ohlcv_bars
-from footprint_assets.transforms.profile import volume_profile_price as profile_rows
-from footprint_assets.transforms.profile import volume_profile_session as profile_summary
 from footprint_assets.transforms.trades import TRADE_IDENTITY, clean_trades
 
 TRADES_CLEAN = {"trades_clean": "silver.future.trades_clean"}
@@ -42,22 +40,24 @@ def market_by_price_10_clean(scope: Scope, market_by_price_10: TableInput) -> It
             yield accounts(symbol, partition.manifest.rows, tally)
 
 
-@lake_stream_asset(
-    "silver.future.market_by_price_10_bar5s",
+@lake_stream_assets(
+    *STREAMS,
     inputs={"book": "silver.future.market_by_price_10_clean"},
     config=lambda settings: (Roots(settings.roots),),
 )
-def market_by_price_10_bar5s(scope: Scope, book: TableInput) -> Iterator[Batch]:
-    """Five-second bars of the book: depth, ladder, shape, flow, trades and walls, at bar end and over its time.
+def book_pass(scope: Scope, book: TableInput) -> Iterator[Batch]:
+    """One pass over the clean book for every table that follows it record by record. Streams.
 
-    Grain: one row a five-second bar of the grid from the first to the last record. Input: the clean book. Streams.
+    Input: the clean book. Five-second tables have one row a bar of the grid from the first to the last record.
     """
     for symbol in book.symbols():
-        yield Batch(symbol)
+        yield Batch(symbol, table=next(iter(STREAMS)))
         with book.open(symbol) as partition:
             batches = partition.frames(columns=list(INPUT_COLUMNS))
-            for bars in bar5s(batches, scope.session, scope.of_contract(symbol).tick_size_nanos):
-                yield Batch(symbol, bars)
+            for table, rows in tables_of_book(
+                batches, scope.session, scope.of_contract(symbol).tick_size_nanos
+            ):
+                yield Batch(symbol, rows, table)
 
 
 @lake_stream_asset(
@@ -110,11 +110,6 @@ def accounts(symbol: str, rows_in: int, tally: DeliveryTally, off_tick: pl.DataF
     )
 
 
-def footprint_config(settings: Settings) -> tuple[BaseModel, ...]:
-    """The settings footprints depend on."""
-    return settings.bars, settings.footprint, Roots(settings.roots)
-
-
 @lake_asset("silver.future.ohlcv", inputs=TRADES_CLEAN, config=lambda settings: (settings.bars,))
 def ohlcv(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     """Open, high, low, close, volume by aggressor, VWAP, true range and ATR from one second to the trade date.
@@ -124,80 +119,19 @@ def ohlcv(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     return ohlcv_bars(trades_clean, scope.session, scope.settings.bars)
 
 
-@lake_asset("silver.future.footprint_price", inputs=TRADES_CLEAN, config=footprint_config)
-def footprint_price(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
-    """The footprint: volume at price by aggressor inside every bar, with imbalances, POC and value area.
+@lake_asset(
+    "silver.future.footprint_price",
+    inputs={**TRADES_CLEAN, "bbo": "silver.future.bbo"},
+    config=lambda settings: (settings.bars, settings.footprint, Roots(settings.roots)),
+)
+def footprint_price(scope: Scope, trades_clean: pl.DataFrame, bbo: pl.DataFrame) -> pl.DataFrame:
+    """The footprint: volume at price by aggressor inside every bar, with imbalances, POC, value area and dwell time.
 
-    Grain: one row a bar and price row. Input: clean trades. Time, range, volume and tick bars.
+    Grain: one row a bar and price row. Inputs: clean trades; the best bid and offer, for the time spent at a price. Time,
+    range, volume and tick bars.
     """
     settings = scope.settings
-    return footprint(trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size)[0]
+    return price_rows(trades_clean, bbo, scope.session, settings.bars, settings.footprint, scope.tick_size)
 
 
-@lake_asset("silver.future.footprint_bar", inputs=TRADES_CLEAN, config=footprint_config)
-def footprint_bar(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
-    """The summary of every footprint bar: delta and its extremes, cumulative delta, stacks, VWAP, indicators.
-
-    Grain: one row a bar. Input: clean trades.
-    """
-    settings = scope.settings
-    return footprint(trades_clean, scope.session, settings.bars, settings.footprint, scope.tick_size)[1]
-
-
-@lake_asset(
-    "silver.future.volume_profile_price", inputs=TRADES_CLEAN, config=lambda settings: (settings.footprint,)
-)
-def volume_profile_price(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
-    """Volume at price of the regular, the overnight and the full session.
-
-    Grain: one row a profile and price. Input: clean trades.
-    """
-    return profile_rows(trades_clean, scope.session, scope.settings.footprint)
-
-
-@lake_asset(
-    "silver.future.volume_profile_session",
-    inputs={
-        "volume_profile_price": "silver.future.volume_profile_price",
-        **TRADES_CLEAN,
-        "statistics": "bronze.future.statistics",
-    },
-)
-def volume_profile_session(
-    scope: Scope, volume_profile_price: pl.DataFrame, trades_clean: pl.DataFrame, statistics: pl.DataFrame
-) -> pl.DataFrame:
-    """The summary of every profile: POC, value area, VWAP, moments, session prices and settlement.
-
-    Grain: one row a profile. Inputs: the profile's rows, clean trades, the exchange's statistics.
-    """
-    return profile_summary(volume_profile_price, trades_clean, statistics, scope.session)
-
-
-@lake_asset(
-    "silver.future.session_levels",
-    inputs=TRADES_CLEAN,
-    lookback={"prior_sessions": "silver.future.volume_profile_session"},
-    config=lambda settings: (settings.levels, Roots(settings.roots)),
-)
-def session_levels(scope: Scope, trades_clean: pl.DataFrame, prior_sessions: pl.DataFrame) -> pl.DataFrame:
-    """The level universe of the trade date: what every price level is, and from when on it is known.
-
-    Grain: one row a level. Inputs: clean trades; the profiles of the sessions before, of the same contract only. A level
-    that does not exist (no cash session, no history) has no row. The one look-back asset of the graph.
-    """
-    return levels_of_session(
-        trades_clean, scope.session, scope.settings.levels, prior_sessions, scope.tick_size
-    )
-
-
-TABLES = (
-    market_by_price_10_clean,
-    market_by_price_10_bar5s,
-    trades_clean,
-    ohlcv,
-    footprint_price,
-    footprint_bar,
-    volume_profile_price,
-    volume_profile_session,
-    session_levels,
-)
+TABLES = (market_by_price_10_clean, *book_pass, trades_clean, ohlcv, footprint_price)

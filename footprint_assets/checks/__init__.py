@@ -6,7 +6,10 @@ checks after a date's tables, and in ``lake_audit`` over a range. What one table
 
 from __future__ import annotations
 
-from footprint_assets.checks.cross_table import CHECKS
+from footprint_assets.checks import cross_table, feature_tables
 from footprint_assets.checks.finding import Check, Finding, Severity
+
+CHECKS: tuple[Check, ...] = (*cross_table.CHECKS, *feature_tables.CHECKS)
+"""Every check, in the order it is shown."""
 
 __all__ = ["CHECKS", "Check", "Finding", "Severity"]

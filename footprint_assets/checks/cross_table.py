@@ -1,4 +1,4 @@
-"""The rules that tie the lake's tables together."""
+"""The rules of source rows, clean rows and bars of trades, and of the lake as a whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
-from footprint_assets.checks.finding import Check, Finding, Severity
+from footprint_assets.checks.finding import Check, Finding
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import PRICE_SCALE, FootprintSettings
 from footprint_assets.tables import Scope, TableInput, sessions_before
@@ -28,10 +28,9 @@ OHLCV = "silver.future.ohlcv"
 FOOTPRINT_PRICE = "silver.future.footprint_price"
 FOOTPRINT_BAR = "silver.future.footprint_bar"
 PROFILE_PRICE = "silver.future.volume_profile_price"
-SESSION_LEVELS = "silver.future.session_levels"
 FIRST_HOURS = "gold.future.market_by_price_10_first3h"
+FILTERED_BARS = "gold.future.market_by_price_10_bar5s_filtered"
 
-SIDES: tuple[tuple[str, str], ...] = (("bid", "ask"), ("ask", "bid"))
 LEVELS = range(10)
 PRICE_TOLERANCE = 1e-9
 """Points by which a volume-weighted price may leave the range of its trades through float rounding."""
@@ -44,7 +43,7 @@ def _table(bench: Workbench, key: str, day: dt.date) -> TableInput:
 def rows_conserved(bench: Workbench, day: dt.date) -> list[Finding]:
     """Rows in = rows out + quarantined + filtered by a named rule, for every table that keeps accounts."""
     findings = []
-    for key in (BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN, FIRST_HOURS):
+    for key in (BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN, FIRST_HOURS, FILTERED_BARS):
         for (_, symbol), m in _table(bench, key, day).manifests().items():
             accounted = m.rows + m.quarantined + sum(m.filtered.values())
             facts = {"table": key, "rows_in": m.rows_in, "rows_out": m.rows, "quarantined": m.quarantined}
@@ -85,7 +84,8 @@ def _volumes(bench: Workbench, day: dt.date, symbol: str) -> Iterator[tuple[str,
     profile = _table(bench, PROFILE_PRICE, day).frame(symbol, ["profile_type", "total_volume"])
     full = pl.col("profile_type") == "FULL"
     yield f"{PROFILE_PRICE}[FULL]", _sum(profile.filter(full)["total_volume"])
-    yield f"{PROFILE_PRICE}[RTH + ETH]", _sum(profile.filter(~full)["total_volume"])
+    halves = pl.col("profile_type").is_in(["RTH", "ETH"])
+    yield f"{PROFILE_PRICE}[RTH + ETH]", _sum(profile.filter(halves)["total_volume"])
 
 
 def book_trades_match(bench: Workbench, day: dt.date) -> list[Finding]:
@@ -295,29 +295,27 @@ def _sum(column: pl.Series) -> int:
     return int(column.sum() or 0)
 
 
-def _check(
-    function: Callable[[Workbench, dt.date], list[Finding]], table: str, severity: Severity, *reads: str
-) -> Check:
-    rule = (function.__doc__ or "").strip()
-    return Check(function.__name__, table, severity, rule, (table, *reads), function)
-
-
 CHECKS: tuple[Check, ...] = (
-    _check(rows_conserved, FIRST_HOURS, "ERROR", BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN),
-    _check(volume_conserved, PROFILE_PRICE, "ERROR", TRADES_CLEAN, OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR),
-    _check(book_trades_match, TRADES, "ERROR", BOOK),
-    _check(one_instrument, TRADES, "ERROR", BOOK, FRONT_MONTH),
-    _check(ladder_order, BOOK_CLEAN, "ERROR"),
-    _check(sessions_aligned, TRADES_CLEAN, "ERROR"),
-    _check(bars_invariant, FOOTPRINT_BAR, "ERROR"),
-    _check(roll_never_goes_back, FRONT_MONTH, "ERROR"),
-    _check(
+    Check.of(rows_conserved, FIRST_HOURS, "ERROR", BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN, FILTERED_BARS),
+    Check.of(volume_conserved, PROFILE_PRICE, "ERROR", TRADES_CLEAN, OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR),
+    Check.of(book_trades_match, TRADES, "ERROR", BOOK),
+    Check.of(one_instrument, TRADES, "ERROR", BOOK, FRONT_MONTH),
+    Check.of(ladder_order, BOOK_CLEAN, "ERROR"),
+    Check.of(sessions_aligned, TRADES_CLEAN, "ERROR"),
+    Check.of(bars_invariant, FOOTPRINT_BAR, "ERROR"),
+    Check.of(roll_never_goes_back, FRONT_MONTH, "ERROR"),
+    # After every table that no other table reads: a date half recomputed is stale by nature.
+    Check.of(
         inputs_current,
-        "gold.future.footprint_bars",
+        "gold.future.setup_vectors",
         "ERROR",
-        SESSION_LEVELS,
+        "gold.future.footprint_bars",
+        "gold.future.level_features",
+        FILTERED_BARS,
         FIRST_HOURS,
+        "silver.future.volume_profile_session",
+        DEFINITION,
     ),
-    _check(sources_present, TRADES, "WARN", BOOK, DEFINITION, "bronze.future.statistics"),
-    _check(tick_size_agrees, DEFINITION, "ERROR"),
+    Check.of(sources_present, TRADES, "WARN", BOOK, DEFINITION, "bronze.future.statistics"),
+    Check.of(tick_size_agrees, DEFINITION, "ERROR"),
 )

@@ -91,8 +91,9 @@ def test_without_a_book_every_table_that_needs_none_is_built_and_quotes_are_unkn
     assert same(lake, whole, "silver.future.trades_clean", quotes)
     clean = rows(lake, "silver.future.trades_clean")["ESM5"]
     assert clean.select(pl.col("bid_px", "ask_px", "mid_px").is_null().all()).row(0) == (True, True, True)
-    untouched = ("silver.future.ohlcv", "silver.future.volume_profile_price", "silver.future.session_levels")
+    untouched = ("silver.future.ohlcv", "silver.future.session_levels")
     assert [key for key in untouched if not same(lake, whole, key)] == []
+    assert same(lake, whole, "silver.future.volume_profile_price", ("dwell_ns",))
     assert "no mbp-10 file" in str(lake.manifests(BOOK, DAY)["ESM5"].notes["absent"])
 
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from footprint_assets import contracts
-from footprint_assets.checks import CHECKS, Finding
+from footprint_assets.checks import CHECKS, Check
 from footprint_assets.lake import Lake
 from footprint_assets.resources import Workbench
-from footprint_assets.settings import FootprintSettings, Root, Settings
+from footprint_assets.settings import FootprintSettings, LevelSettings, Root, Settings
+from footprint_assets_tests.checks.tampering import (
+    FIRST_ROW,
+    Alter,
+    failing,
+    findings,
+    on_first_row,
+    tamper,
+)
 from footprint_assets_tests.small_market import (
     DAY,
     NEXT,
+    TABLES,
     Contract,
     build_lake,
     records_by_schema,
@@ -27,7 +35,6 @@ from footprint_assets_tests.small_market import (
     write_file,
 )
 
-Alter = Callable[[pl.DataFrame], pl.DataFrame]
 FRONT_MONTH = "bronze.future.front_month"
 BOOK = "bronze.future.market_by_price_10"
 TRADES = "bronze.future.trades"
@@ -39,39 +46,7 @@ FOOTPRINT_PRICE = "silver.future.footprint_price"
 FOOTPRINT_BAR = "silver.future.footprint_bar"
 PROFILE_PRICE = "silver.future.volume_profile_price"
 SESSION_LEVELS = "silver.future.session_levels"
-FIRST_ROW = pl.int_range(pl.len()) == 0
-
-
-def findings(settings: Settings, name: str, day: dt.date = DAY) -> dict[tuple[str, str], Finding]:
-    """Findings of one check by contract and, where it names one, table."""
-    (check,) = [check for check in CHECKS if check.name == name]
-    return {(f.symbol, str(f.facts.get("table", ""))): f for f in check.function(Workbench(settings), day)}
-
-
-def failing(settings: Settings, day: dt.date = DAY) -> set[str]:
-    """Checks that fail, but for staleness: a rewritten table always makes stale what was made from it."""
-    return {
-        check.name
-        for check in CHECKS
-        if check.name != "inputs_current"
-        for finding in check.function(Workbench(settings), day)
-        if not finding.passed
-    }
-
-
-def tamper(settings: Settings, table: str, alter: Alter, *symbols: str, day: dt.date = DAY) -> None:
-    """Publish altered rows of some contracts (of ESM5 where none is named) and the others' as they are."""
-    lake = Lake(settings.lake_root)
-    frames = rows(lake, table, day)
-    types = contracts.load(table).polars_schema
-    altered = {symbol: alter(frames[symbol]).cast(dict(types)) for symbol in symbols or ("ESM5",)}
-    republish(lake, table, day, frames | altered)
-
-
-def on_first_row(column: str, value: pl.Expr | object) -> Alter:
-    """Give one column of the first row another value."""
-    expr = value if isinstance(value, pl.Expr) else pl.lit(value)
-    return lambda frame: frame.with_columns(pl.when(FIRST_ROW).then(expr).otherwise(column).alias(column))
+FIRST_HOURS = "gold.future.market_by_price_10_first3h"
 
 
 @pytest.mark.parametrize("day", [DAY, NEXT])
@@ -154,7 +129,8 @@ def test_what_is_absent_altogether_is_found(
     tamper(own_market, table, lambda frame: frame.filter(kept))
 
     assert findings(own_market, "volume_conserved")["ESM5", ""].facts["differ"] == differ
-    assert failing(own_market) == {"volume_conserved"}
+    of_prices = {"footprints_add_up"} if table == PROFILE_PRICE else set()
+    assert failing(own_market) == {"volume_conserved"} | of_prices
 
 
 def test_book_and_trades_that_disagree_are_found(own_market: Settings) -> None:
@@ -280,7 +256,8 @@ def test_a_trade_outside_its_trade_date_or_its_hours_is_found(
     tamper(own_market, TRADES_CLEAN, on_first_row(column, value))
 
     assert findings(own_market, "sessions_aligned")["ESM5", ""].facts == {"trades": 120} | facts
-    assert failing(own_market) == {"sessions_aligned"}
+    of_time = {"bars_hold_trades"} if column == "ts_event" else set()
+    assert failing(own_market) == {"sessions_aligned"} | of_time
 
 
 @pytest.mark.parametrize(
@@ -352,10 +329,8 @@ def test_a_table_made_of_an_earlier_generation_is_found_with_the_input_that_move
 
     found = findings(own_market, "inputs_current")
 
-    assert {table for _, table in found} == {
-        "gold.future.footprint_bars",
-        "gold.future.market_by_price_10_first3h",
-    }
+    readers = {table.key for table in TABLES if SESSION_LEVELS in table.inputs.values()}
+    assert {table for _, table in found} == readers > {"silver.future.footprint_bar", FIRST_HOURS}
     for finding in found.values():
         assert not finding.passed
         assert finding.facts["contract"] is True
@@ -368,7 +343,7 @@ def test_a_contract_that_left_the_trade_date_makes_what_was_made_of_it_stale(own
     frames = rows(lake, SESSION_LEVELS)
     republish(lake, SESSION_LEVELS, DAY, {"ESM5": frames["ESM5"]})
 
-    facts = findings(own_market, "inputs_current")["NQM5", "gold.future.footprint_bars"].facts
+    facts = findings(own_market, "inputs_current")["NQM5", "silver.future.footprint_bar"].facts
 
     assert f"{SESSION_LEVELS}/NQM5/{DAY}" in facts["stale_inputs"]
 
@@ -432,3 +407,22 @@ def test_every_check_says_its_rule_and_reads_the_table_it_is_shown_on() -> None:
         assert check.rule.endswith("."), check.name
         assert check.reads[0] == check.table
         assert set(check.reads) <= set(contracts.all_keys())
+
+
+def test_staleness_is_judged_when_every_table_is_there() -> None:
+    (check,) = [check for check in CHECKS if check.name == "inputs_current"]
+    read = {key for table in TABLES for key in (*table.inputs.values(), *table.lookback.values())}
+
+    last = {table.key for table in TABLES} - read
+
+    assert set(check.tables(LevelSettings().pipelines)) == last
+
+
+def test_a_check_of_what_levels_share_reads_the_table_of_each() -> None:
+    check = Check.of(lambda bench, day: [], OHLCV, "WARN", "gold.future.level_features")
+
+    assert check.tables(["PM_HIGH", "SMA_90"]) == [
+        OHLCV,
+        "gold.future.pm_high_features",
+        "gold.future.sma_90_features",
+    ]
