@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint ui audit clean
+.PHONY: demo test lint ui audit pictures clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock pyproject.toml
@@ -30,6 +30,9 @@ audit: $(READY) ## the cross-table checks over the demo lake
 
 ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/footprint-assets ui
+
+pictures: demo ## the pictures of docs/, drawn from the demo lake
+	$(BIN)/python docs/pictures/make_pictures.py
 
 clean: ## everything but what is in git and the drop folder
 	rm -rf $(VENV) data/lake data/dagster_home build
