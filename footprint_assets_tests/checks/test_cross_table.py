@@ -256,7 +256,7 @@ def test_a_trade_outside_its_trade_date_or_its_hours_is_found(
     tamper(own_market, TRADES_CLEAN, on_first_row(column, value))
 
     assert findings(own_market, "sessions_aligned")["ESM5", ""].facts == {"trades": 120} | facts
-    of_time = {"bars_hold_trades"} if column == "ts_event" else set()
+    of_time = {"bars_hold_trades", "ranges_are_extremes"} if column == "ts_event" else set()
     assert failing(own_market) == {"sessions_aligned"} | of_time
 
 

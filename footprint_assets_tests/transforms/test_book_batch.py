@@ -124,6 +124,6 @@ def test_one_pass_over_a_real_hour_feeds_the_book_by_price_the_shocks_and_the_qu
     assert shocks["ts_event"].is_sorted()
     best = shocks.filter("is_best")
     joined = best.join_asof(quotes, on="ts_event", strategy="backward", allow_exact_matches=False)
-    at_best = pl.when(pl.col("side") == "BID").then("bid_tick").otherwise("ask_tick")
+    at_best = pl.when(pl.col("resting_side") == "BID").then("bid_tick").otherwise("ask_tick")
     share = joined.select((at_best == pl.col("price_tick")).mean()).item()
     assert share > 0.9, "the best price is that of the quote before, but for events of one instant"
