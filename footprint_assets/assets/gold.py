@@ -117,7 +117,7 @@ def signal_tables(pipelines: tuple[str, ...]) -> tuple[LakeTable, ...]:
     }
 
     @lake_asset(LEVELS_SIGNALS, inputs={"market": MARKET_FEATURES, **of_levels})
-    def levels_signals(scope: Scope, market: pl.DataFrame, **frames: pl.DataFrame) -> pl.DataFrame:  # noqa: ARG001
+    def levels_signals(scope: Scope, market: pl.DataFrame, **frames: pl.DataFrame) -> pl.DataFrame:  # noqa: ARG001 - every table is given its scope
         """Every attempt at every level with its features, the market's, and its labels: what a model is trained on.
 
         Grain: one row an attempt. Inputs: the tables of each level, the market features of the same bar.

@@ -712,7 +712,7 @@ def _run(
     state: BookBarState,
 ) -> ClosedBookBars:
     out = ClosedBookBars.empty((until - int(state.clock[_BAR])) // BAR_NS)
-    closed = _scan(  # type: ignore[call-arg]
+    closed = _scan(  # type: ignore[call-arg]  # the arguments come in tuples
         *records, *items, until, tick_size_nanos,
         state.book, np.zeros((10, LEVELS)), state.clock, np.zeros(4, np.int64), state.counts, state.dwell, state.averages,
         state.filled, state.filled_count,

@@ -29,7 +29,6 @@ from footprint_assets.transforms.approach_rows import (
     Attempt,
     Columns,
     Day,
-    floats,
 )
 from footprint_assets.transforms.bar5s_ext import PRIOR_COLUMNS as ORDER_FLOW_COLUMNS
 from footprint_assets.transforms.bar5s_ext import prior_fits
@@ -39,6 +38,7 @@ from footprint_assets.transforms.confluence import (
     other_levels,
     profile_columns,
 )
+from footprint_assets.transforms.grid import floats
 from footprint_assets.transforms.level_book import level_book
 from footprint_assets.transforms.level_history import TRENDS, Ending, LevelFacts, touch_columns
 from footprint_assets.transforms.level_tape import Aggressors, tape_columns
@@ -89,7 +89,7 @@ def approach(
         Rows of ``silver.future.market_by_price_10_{level}_approach``, sorted by episode and bar; none without an episode.
 
     Raises:
-        UnequalBars: If ``bars`` and ``book`` are not of the same bars.
+        GridsDiffer: If ``bars`` and ``book`` are not of the same bars.
         StaleEpisodes: If the episodes were not made from these bars, or the outcomes not from them.
     """
     schema = contracts.load(TABLE).polars_schema

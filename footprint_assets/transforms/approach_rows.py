@@ -23,6 +23,7 @@ from footprint_assets.settings import (
     OrderFlowSettings,
     ProfileSettings,
 )
+from footprint_assets.transforms.grid import floats, require_same_bars
 from footprint_assets.transforms.running import Counts, Floats, Tape
 from footprint_assets.transforms.windows import points
 
@@ -30,10 +31,6 @@ Columns = dict[str, Floats]
 MICROPRICE = "bar5s_microprice_eob"
 BOOK_COLUMNS = ("bar5s_microprice_twa_px", "bar5s_flow_net_vol_bid_sum", "bar5s_flow_net_vol_ask_sum")
 """What the approach reads of ``silver.future.market_by_price_10_bar5s_book``."""
-
-
-class UnequalBars(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """Two five-second tables of one contract and date do not have the same bars."""
 
 
 class StaleEpisodes(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -161,14 +158,9 @@ class Day:
         """The day of some inputs.
 
         Raises:
-            UnequalBars: If ``bars`` and ``book`` are not of the same bars.
+            GridsDiffer: If ``bars`` and ``book`` are not of the same bars.
         """
-        if not given.bars["bar_ts"].equals(given.book["bar_ts"]):
-            raise UnequalBars(
-                "the five-second bars and their book measures differ in their bars",
-                where={"dt": session.trade_date, "bars": given.bars.height, "book": given.book.height},
-                remedy="materialise the book pass of this date again",
-            )
+        require_same_bars("silver.future.market_by_price_10_level_approach", given.bars, book=given.book)
         both = pl.concat([given.bars, given.book.select(BOOK_COLUMNS)], how="horizontal")
         return cls(both, Tape.of(given.trades_clean, session, round(tick_size * PRICE_SCALE)), session)
 
@@ -238,8 +230,3 @@ class Day:
                 )
             )
         return found
-
-
-def floats(values: pl.Series) -> Floats:
-    """A column as float64 with NaN for null."""
-    return np.array(values.cast(pl.Float64).fill_null(np.nan), np.float64)

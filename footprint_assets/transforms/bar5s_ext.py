@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
-from footprint_assets.errors import FootprintError
 from footprint_assets.kernels import bar5s_trades as trades_kernel
 from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.kernels.bar5s_trades import NO_LARGE_ORDER, NO_MID, BarTrades, bar_trades
@@ -30,6 +29,7 @@ from footprint_assets.kernels.ofi import normalised_ofi
 from footprint_assets.settings import PRICE_SCALE, OrderFlowSettings
 from footprint_assets.transforms.bar5s_book import STOIKOV_COLUMNS, TICK_BANDS
 from footprint_assets.transforms.book_batch import SIDES
+from footprint_assets.transforms.grid import require_same_bars
 from footprint_assets.transforms.sessions import session_columns
 
 TABLE = "silver.future.market_by_price_10_bar5s_ext"
@@ -44,10 +44,6 @@ PRIOR_COLUMNS = (
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 Columns = dict[str, Float64]
-
-
-class BarsDoNotMatch(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """Two tables of one book that hold different bars."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +120,12 @@ def bar5s_ext(
         Rows of ``silver.future.market_by_price_10_bar5s_ext``, one a bar.
 
     Raises:
-        BarsDoNotMatch: If the two book tables hold different bars.
+        GridsDiffer: If the two book tables hold different bars.
     """
     schema = contracts.load(TABLE).polars_schema
     if bars.is_empty() and book.is_empty():
         return schema.to_frame()
-    if not bars["bar_ts"].equals(book["bar_ts"]):
-        raise BarsDoNotMatch(
-            "the bars of the two book tables differ",
-            where={"table": TABLE, "dt": session.trade_date, "symbol": bars["symbol"].first()},
-            remedy="materialize the tables of the book pass together",
-        )
+    require_same_bars(TABLE, bars, book=book)
     fits = prior_fits(prior_sessions.filter(pl.col("symbol") == bars["symbol"][0]), settings)
     traded = _trades_by_bar(bars["bar_ts"], trades_clean, tick_size_nanos, fits.large_order)
     columns = (

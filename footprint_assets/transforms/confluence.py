@@ -19,7 +19,8 @@ from footprint_assets.kernels.profile import PER_MILLE
 from footprint_assets.kernels.rolling import quotient
 from footprint_assets.settings import ApproachSettings, ConfluenceWeights, FootprintSettings, ProfileSettings
 from footprint_assets.transforms import prior
-from footprint_assets.transforms.approach_rows import Attempt, Columns, Day, floats
+from footprint_assets.transforms.approach_rows import Attempt, Columns, Day
+from footprint_assets.transforms.grid import floats
 from footprint_assets.transforms.running import Counts, Floats, level_at
 from footprint_assets.transforms.windows import points
 

@@ -15,7 +15,8 @@ import polars as pl
 from footprint_assets.calendar import Session
 from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.settings import NANOS_PER_SECOND
-from footprint_assets.transforms.approach_rows import Attempt, Columns, Day, floats, stale_episodes
+from footprint_assets.transforms.approach_rows import Attempt, Columns, Day, stale_episodes
+from footprint_assets.transforms.grid import floats
 from footprint_assets.transforms.level_values import level_values
 from footprint_assets.transforms.running import Counts, Floats
 

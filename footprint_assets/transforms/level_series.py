@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
+from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.kernels.indicators import rolling_moments
 from footprint_assets.kernels.level_series import exponential_mean, last_changes
 from footprint_assets.settings import NANOS_PER_SECOND, PRICE_SCALE, FootprintSettings
@@ -31,7 +32,6 @@ from footprint_assets.transforms.session_summary import CLOSES_KEPT, MINUTE_NS, 
 from footprint_assets.transforms.windows import points
 
 TABLE = "silver.future.level_series_5s"
-BAR_NS = 5 * NANOS_PER_SECOND
 SLOPE_BARS = 12
 """One minute of bars: a difference over it is a slope a minute."""
 SMA_LENGTH = 90

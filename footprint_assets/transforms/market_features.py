@@ -5,17 +5,13 @@ from __future__ import annotations
 import polars as pl
 
 from footprint_assets import contracts
-from footprint_assets.errors import FootprintError
+from footprint_assets.transforms.grid import require_same_bars
 
 TABLE = "gold.future.market_features"
 BAR_LENGTH = pl.duration(seconds=5, time_unit="ns")
 FOOTPRINT_PREFIXES = {"fp1m_": "time_1m", "fp5m_": "time_5m"}
 """Footprint bars whose last complete one a row shows, by the prefix of its columns."""
 _ROW = ["symbol", "bar_ts"]
-
-
-class GridsDiffer(FootprintError):  # noqa: N818 - reads as the fact it states
-    """Tables that have one row a bar do not have the same bars."""
 
 
 def market_features(
@@ -40,14 +36,8 @@ def market_features(
     Raises:
         GridsDiffer: A table has other bars than ``bars``.
     """
+    require_same_bars(TABLE, bars, bars_ext=bars_ext, rolling=rolling, context=context)
     grid = bars.select(_ROW)
-    for name, table in (("bars_ext", bars_ext), ("rolling", rolling), ("context", context)):
-        if not table.select(_ROW).equals(grid):
-            raise GridsDiffer(
-                f"{name} has {table.height} bars and bars has {grid.height}, or they start at other times.",
-                where={"table": TABLE, "input": name},
-                remedy="footprint-assets run --date D, which computes the tables of a trade date from the same bars",
-            )
     columns = contracts.load(TABLE).columns
     wanted = set(columns)
     parts = [bars, bars_ext, rolling, context]

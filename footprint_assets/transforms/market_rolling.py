@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
-from footprint_assets.errors import FootprintError
+from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.kernels.impact import amihud, signed_root_volume
 from footprint_assets.kernels.resiliency import resiliency
 from footprint_assets.kernels.rolling import (
@@ -28,11 +28,12 @@ from footprint_assets.kernels.rolling import (
 from footprint_assets.kernels.volatility import parkinson, volatility
 from footprint_assets.kernels.vpin import BUCKETS, VpinState, vpin
 from footprint_assets.settings import NANOS_PER_SECOND
+from footprint_assets.transforms.book_batch import SIDES
+from footprint_assets.transforms.grid import floats, require_same_bars
 from footprint_assets.transforms.relative_volume import relative_volume
 from footprint_assets.transforms.windows import times_ns
 
 TABLE = "silver.future.market_rolling_5s"
-BAR_NS = 5 * NANOS_PER_SECOND
 DERIVATIVE_WINDOWS = (3, 12, 36, 72)
 ROLLING_WINDOWS = (3, 12, 36, 72, 180)
 VOLATILITY_WINDOWS = (12, 60, 180)
@@ -63,15 +64,10 @@ MEANS = {
     "obi0_twa": "bar5s_state_obi0_twa",
     "microprice_adj": "bar5s_state_microprice_adj_pts_twa",
 }
-SIDES = ("bid", "ask")
 NEVER = np.iinfo(np.int64).max
 
 Float64 = NDArray[np.float64]
 Columns = dict[str, Float64]
-
-
-class GridMismatch(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """Two five-second tables of one contract and date do not have the same bars."""
 
 
 def market_rolling(
@@ -98,15 +94,10 @@ def market_rolling(
         Rows of ``silver.future.market_rolling_5s``, one a bar.
 
     Raises:
-        GridMismatch: If ``bars`` and ``ext`` are not of the same bars.
+        GridsDiffer: If ``bars`` and ``ext`` are not of the same bars.
     """
     schema = contracts.load(TABLE).polars_schema
-    if not bars["bar_ts"].equals(ext["bar_ts"]):
-        raise GridMismatch(
-            "the five-second bars and their extension differ in their bars",
-            where={"table": TABLE, "dt": session.trade_date, "bars": bars.height, "ext": ext.height},
-            remedy="materialise the book pass and market_by_price_10_bar5s_ext of this date again",
-        )
+    require_same_bars(TABLE, bars, ext=ext)
     if bars.is_empty():
         return schema.to_frame()
     both = pl.concat([bars, ext.drop("bar_ts", "symbol")], how="horizontal")
@@ -131,16 +122,11 @@ def market_rolling(
     )
 
 
-def _floats(rows: pl.DataFrame, name: str) -> Float64:
-    """A column with NaN for null."""
-    return rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-
-
 def _derivatives(rows: pl.DataFrame) -> Columns:
     """First and second difference quotients of the state at bar end."""
     columns: Columns = {}
     for name, source in DERIVATIVES.items():
-        values = _floats(rows, source)
+        values = floats(rows[source])
         for window in DERIVATIVE_WINDOWS:
             first, second = slope_per_bar(values, window)
             columns[f"bar5s_deriv_{name}_d1_w{window}"] = first
@@ -150,15 +136,15 @@ def _derivatives(rows: pl.DataFrame) -> Columns:
 
 def _sums_and_means(rows: pl.DataFrame) -> Columns:
     """Flows added up, states averaged, and two imbalances of added-up flows."""
-    known_vol = _floats(rows, "bar5s_trade_aggbuy_vol_sum") + _floats(rows, "bar5s_trade_aggsell_vol_sum")
-    signed_vol = _floats(rows, SUMS["signed_vol"])
-    net = {side: _floats(rows, f"bar5s_flow_net_vol_{side}_sum") for side in SIDES}
+    known_vol = floats(rows["bar5s_trade_aggbuy_vol_sum"]) + floats(rows["bar5s_trade_aggsell_vol_sum"])
+    signed_vol = floats(rows[SUMS["signed_vol"]])
+    net = {side: floats(rows[f"bar5s_flow_net_vol_{side}_sum"]) for side in SIDES}
     columns: Columns = {}
     for window in ROLLING_WINDOWS:
         for name, source in SUMS.items():
-            columns[f"roll_{name}_w{window}"] = rolling_sum(_floats(rows, source), window)
+            columns[f"roll_{name}_w{window}"] = rolling_sum(floats(rows[source]), window)
         for name, source in MEANS.items():
-            columns[f"roll_{name}_w{window}"] = rolling_mean(_floats(rows, source), window)
+            columns[f"roll_{name}_w{window}"] = rolling_mean(floats(rows[source]), window)
         columns[f"roll_trade_imbal_w{window}"] = quotient(
             rolling_sum(signed_vol, window), rolling_sum(known_vol, window)
         )
@@ -171,8 +157,8 @@ def _sums_and_means(rows: pl.DataFrame) -> Columns:
 
 def _volatility(rows: pl.DataFrame) -> Columns:
     """Realised measures of five-second mid returns, in points."""
-    returns = change(_floats(rows, "bar5s_midprice_eob"), 1)
-    high, low = _floats(rows, "bar5s_mid_high_px"), _floats(rows, "bar5s_mid_low_px")
+    returns = change(floats(rows["bar5s_midprice_eob"]), 1)
+    high, low = floats(rows["bar5s_mid_high_px"]), floats(rows["bar5s_mid_low_px"])
     columns: Columns = {}
     for window in VOLATILITY_WINDOWS:
         measures = volatility(returns, window)
@@ -186,8 +172,8 @@ def _volatility(rows: pl.DataFrame) -> Columns:
 
 def _impact(rows: pl.DataFrame, trades: pl.DataFrame, end: NDArray[np.int64]) -> Columns:
     """Mid changes against the volume and the order flow of the same bars."""
-    returns = change(_floats(rows, "bar5s_midprice_eob"), 1)
-    volume, signed = _floats(rows, SUMS["trade_vol"]), _floats(rows, SUMS["signed_vol"])
+    returns = change(floats(rows["bar5s_midprice_eob"]), 1)
+    volume, signed = floats(rows[SUMS["trade_vol"]]), floats(rows[SUMS["signed_vol"]])
     bar = np.searchsorted(end, times_ns(trades), side="right")
     inside = bar < len(end)
     root = signed_root_volume(
@@ -196,7 +182,7 @@ def _impact(rows: pl.DataFrame, trades: pl.DataFrame, end: NDArray[np.int64]) ->
         trades["size"].to_numpy()[inside],
         len(end),
     )
-    ofi = _floats(rows, SUMS["ofi_m00"])
+    ofi = floats(rows[SUMS["ofi_m00"]])
     columns: Columns = {}
     for window in IMPACT_WINDOWS:
         columns[f"impact_kyle_lambda_w{window}"], columns[f"impact_kyle_r2_w{window}"] = least_squares(
@@ -254,7 +240,7 @@ def _resiliency(shocks: pl.DataFrame, end: NDArray[np.int64]) -> Columns:
         for window in RESILIENCY_WINDOWS:
             found = resiliency(
                 end, window * BAR_NS, times_ns(at_best), known,
-                _floats(at_best, "recovery_ratio_1s"), recovered, _floats(at_best, "refill_ms"),
+                floats(at_best["recovery_ratio_1s"]), recovered, floats(at_best["refill_ms"]),
             )  # fmt: skip
             for name in ("recovery_ratio_1s", "half_life_ms", "shock_cnt"):
                 columns[f"resil_{side}_{name}_w{window}"] = getattr(found, name)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
-from footprint_assets.settings import NANOS_PER_SECOND, PRICE_SCALE, FootprintSettings
+from footprint_assets.kernels.bar5s import BAR_NS
+from footprint_assets.settings import PRICE_SCALE, FootprintSettings
 from footprint_assets.sources.instruments import Outright, parse_symbol
 from footprint_assets.transforms import prior
 from footprint_assets.transforms.running import (
@@ -33,7 +34,6 @@ from footprint_assets.transforms.running import (
 from footprint_assets.transforms.session_summary import BUCKET_MINUTES, BUCKETS, MINUTE_NS
 
 TABLE = "silver.future.session_context_5s"
-BAR_NS = 5 * NANOS_PER_SECOND
 CHANGE_BARS = 60
 """Bars a slope or move looks back, five minutes; ``w60`` in the column names."""
 ANCHORS = ("globex", "rth", "week", "avwap_prev_high", "avwap_prev_low")

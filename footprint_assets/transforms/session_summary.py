@@ -20,6 +20,7 @@ from footprint_assets.kernels.fits import (
 from footprint_assets.kernels.ofi import LEVELS, normalised_ofi
 from footprint_assets.kernels.value_area import value_area
 from footprint_assets.settings import NANOS_PER_SECOND, PRICE_SCALE, FootprintSettings
+from footprint_assets.transforms.grid import floats
 from footprint_assets.transforms.settlement import settlement
 from footprint_assets.transforms.windows import between, longest_gap_ns, points, ticks_and_sizes, times_ns
 
@@ -302,8 +303,8 @@ def _fits(bars: pl.DataFrame, book: pl.DataFrame, tick_nanos: int) -> Facts:
     if bars.is_empty():
         return {}
     rows = _beside(bars, book)
-    depth = [_floats(rows, f"bar5s_depth_{side}10_qty_twa") for side in ("bid", "ask")]
-    ofi = np.column_stack([_floats(rows, name) for name in _OFI_COLUMNS])
+    depth = [floats(rows[f"bar5s_depth_{side}10_qty_twa"]) for side in ("bid", "ask")]
+    ofi = np.column_stack([floats(rows[name]) for name in _OFI_COLUMNS])
     weights = ofi_principal_component(normalised_ofi(ofi, *depth))
     stay, move, jump = _quote_steps(rows, tick_nanos)
     return {
@@ -318,8 +319,8 @@ def _quote_steps(
     rows: pl.DataFrame, tick_nanos: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Steps of the best quote between the ends of consecutive bars."""
-    price = [_floats(rows, f"bar5s_shape_{side}_px_l00_eob") for side in ("bid", "ask")]
-    size = [_floats(rows, f"bar5s_shape_{side}_sz_l00_eob") for side in ("bid", "ask")]
+    price = [floats(rows[f"bar5s_shape_{side}_px_l00_eob"]) for side in ("bid", "ask")]
+    size = [floats(rows[f"bar5s_shape_{side}_sz_l00_eob"]) for side in ("bid", "ask")]
     known = ~np.isnan(np.stack([*price, *size])).any(axis=0)
     bid, ask = (
         np.rint(np.where(known, side, 0) * PRICE_SCALE / tick_nanos).astype(np.int64) for side in price
@@ -339,8 +340,3 @@ def _delta_shares(footprint_price: pl.DataFrame) -> Facts:
         share = 100 * np.abs(of_type["delta"].to_numpy()) // of_type["total_volume"].to_numpy()
         counts += np.bincount(share, minlength=SHARE_BINS).tolist()
     return {"delta_share_bar_type": types, "delta_share_counts": counts}
-
-
-def _floats(rows: pl.DataFrame, name: str) -> NDArray[np.float64]:
-    """A column with NaN for null."""
-    return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()

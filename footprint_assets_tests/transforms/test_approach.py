@@ -13,8 +13,9 @@ from polars.testing import assert_frame_equal
 
 from footprint_assets import contracts
 from footprint_assets.transforms.approach import INPUT_COLUMNS, PRIOR_COLUMNS, TABLE
-from footprint_assets.transforms.approach_rows import StaleEpisodes, UnequalBars
+from footprint_assets.transforms.approach_rows import StaleEpisodes
 from footprint_assets.transforms.episodes import FORWARD_COLUMNS
+from footprint_assets.transforms.grid import GridsDiffer
 from footprint_assets_tests.transforms.approach_markets import BARS, START, inputs, made, table, then, until
 from footprint_assets_tests.transforms.level_markets import BAR
 
@@ -101,7 +102,7 @@ def test_only_the_declared_columns_are_read():
 
 def test_a_book_of_other_bars_is_refused():
     given = inputs(0)
-    with pytest.raises(UnequalBars):
+    with pytest.raises(GridsDiffer):
         made(replace(given, book=given.book.head(-1)))
 
 

@@ -19,10 +19,10 @@ from footprint_assets.transforms.bar5s_ext import (
     PRIOR_COLUMNS,
     TABLE,
     WALL_MEDIAN_MIN_BARS,
-    BarsDoNotMatch,
     bar5s_ext,
     prior_fits,
 )
+from footprint_assets.transforms.grid import GridsDiffer
 from footprint_assets_tests.kernels.bar5s_records import SYMBOL, TICK, frame, random_stream
 from footprint_assets_tests.kernels.bar5s_reference import BAR, POINT
 from footprint_assets_tests.kernels.test_fits import factor_bars, quote_walk
@@ -333,7 +333,7 @@ def test_the_mid_returns_from_bar_end_to_bar_end():
 def test_bars_of_another_book_are_refused():
     rows = frame(quiet(3))
     bars = pl.concat(list(bar5s([rows], SESSION, TICK)))
-    with pytest.raises(BarsDoNotMatch):
+    with pytest.raises(GridsDiffer):
         bar5s_ext(bars.head(2), book_bars(rows), NO_TRADES, NO_PRIOR, SESSION, TICK, SETTINGS)
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
+from footprint_assets.transforms.grid import GridsDiffer
 from footprint_assets.transforms.market_features import (
     FOOTPRINT_PREFIXES,
     TABLE,
-    GridsDiffer,
     last_complete,
     market_features,
 )
