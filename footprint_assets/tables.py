@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
+from footprint_assets.background import ahead
 from footprint_assets.code_version import code_version
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import (
@@ -349,15 +351,17 @@ def stage_pass(
 
 
 def _fill(filling: Mapping[str, _Filling], batches: Iterable[Batch]) -> None:
+    """Judge and write the batches of a pass while the next one is computed."""
     only = next(iter(filling)) if len(filling) == 1 else ""
-    for batch in batches:
-        key = batch.table or only
-        if key not in filling:
-            raise ValueError(f"a batch of {key or 'no table'} from the pass of {', '.join(filling)}")
-        for filled in filling.values():
-            # A contract of one table of the pass is a contract of all, with rows or without.
-            filled.stage.declare(batch.symbol)
-        filling[key].add(batch)
+    with closing(ahead(iter(batches))) as computed:
+        for batch in computed:
+            key = batch.table or only
+            if key not in filling:
+                raise ValueError(f"a batch of {key or 'no table'} from the pass of {', '.join(filling)}")
+            for filled in filling.values():
+                # A contract of one table of the pass is a contract of all, with rows or without.
+                filled.stage.declare(batch.symbol)
+            filling[key].add(batch)
 
 
 @dataclass
