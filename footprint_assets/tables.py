@@ -173,12 +173,13 @@ class TableInput:
         """
         schema = contracts.load(self.table).polars_schema
         names = list(columns or schema)
-        frames = [pl.DataFrame(schema={name: schema[name] for name in names})]
+        frames = []
         for day, published in self.manifests():
             if symbol in (None, published):
                 with self.lake.read(self.table, day, published) as partition:
                     frames.append(partition.frame(names))
-        return pl.concat(frames)
+        # Without an empty frame beside them: its columns cost more than the rows of a wide table.
+        return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in names})
 
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
@@ -378,8 +379,10 @@ class _Filling:
     def add(self, batch: Batch) -> None:
         contract = self.table.contract
         if batch.frame is not None and batch.frame.height:
-            # What a computation carried along leaves; a column it did not make is the validator's to name.
-            frame = batch.frame.select(n for n in contract.polars_schema if n in batch.frame.columns)
+            frame, made = batch.frame, dict.fromkeys(batch.frame.columns)
+            if tuple(made) != contract.columns:
+                # What a computation carried along leaves; a column it did not make is the validator's to name.
+                frame = frame.select(name for name in contract.columns if name in made)
             place = batch.symbol, batch.part
             if place not in self.validators:
                 self.validators[place] = contracts.Validator(contract)

@@ -131,9 +131,8 @@ class Partition:
         """
         # The query holds this twin, and with it the descriptors, for as long as it exists.
         pinned = Partition(self.manifest, self.path, self._open)
-        stored = self.schema
+        paths, stored = self._checked_files()
         types, points = polars_schema(stored), _points_of(stored, prices)
-        paths = self._checked_paths()
 
         def source(
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
@@ -163,9 +162,12 @@ class Partition:
             PartitionCorrupt: A file cannot be decoded.
         """
         with self._decoding():
-            stored = self.schema
-            lazy = _typed(_scan(self._checked_paths()), polars_schema(stored), _points_of(stored, prices))
-            return (lazy if columns is None else lazy.select(columns)).collect()
+            paths, stored = self._checked_files()
+            lazy = _scan(paths)
+            if columns not in (None, stored.names):
+                # A wide table is read by few columns: the types of those alone are looked at.
+                lazy, stored = lazy.select(columns), _part(stored, columns)
+            return _typed(lazy, polars_schema(stored), _points_of(stored, prices)).collect()
 
     def batches(
         self,
@@ -241,11 +243,10 @@ class Partition:
     def _where(self) -> dict[str, object]:
         return {"table": self.table, "dt": self.dt, "symbol": self.symbol}
 
-    def _checked_paths(self) -> list[str]:
-        """Paths of the pinned parts, after each footer was compared with the manifest."""
-        for entry in self.manifest.files:
-            self._parquet(entry)
-        return [self._open.path(entry.name) for entry in self.manifest.files]
+    def _checked_files(self) -> tuple[list[str], pa.Schema]:
+        """Paths of the pinned parts and their schema, after each footer was compared with the manifest."""
+        footers = [self._parquet(entry) for entry in self.manifest.files]
+        return [self._open.path(entry.name) for entry in self.manifest.files], footers[0].schema_arrow
 
     def _parquet(self, entry: FileEntry) -> pq.ParquetFile:
         file = pq.ParquetFile(
@@ -623,6 +624,12 @@ def _rebuild(day: dt.date) -> str:
 def _replace(day: dt.date) -> str:
     """What mends a file of the right size: a run does not hash what it takes for current."""
     return f"delete the partition's directory dt={day}, then {_rebuild(day)}"
+
+
+def _part(schema: pa.Schema, columns: list[str]) -> pa.Schema:
+    """The fields of some columns; one there is not is the decoder's to name."""
+    known = set(schema.names)
+    return pa.schema([schema.field(name) for name in columns if name in known])
 
 
 def _points(prices: pl.Series) -> pl.Series:
