@@ -375,7 +375,8 @@ class _Filling:
         contract = self.table.contract
         if batch.frame is not None and batch.frame.height:
             # What a computation carried along leaves; a column it did not make is the validator's to name.
-            frame = batch.frame.select(n for n in contract.polars_schema if n in batch.frame.columns)
+            made = set(batch.frame.columns)
+            frame = batch.frame.select(n for n in contract.polars_schema if n in made)
             place = batch.symbol, batch.part
             if place not in self.validators:
                 self.validators[place] = contracts.Validator(contract)
