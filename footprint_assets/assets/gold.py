@@ -9,11 +9,12 @@ import polars as pl
 from footprint_assets.assets.levels import APPROACH, EPISODES, OUTCOMES, keys_of
 from footprint_assets.assets.market import EXT
 from footprint_assets.assets.sessions import BARS
+from footprint_assets.lake import Span
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput
 from footprint_assets.transforms.bar5s_filtered import WINDOW_RULE
 from footprint_assets.transforms.bar5s_filtered import bar5s_filtered as bars_of_window
-from footprint_assets.transforms.first_hours import FIRST_HOURS_RULE, first_three_hours
+from footprint_assets.transforms.first_hours import FIRST_HOURS_RULE, first_hours_ns, first_three_hours
 from footprint_assets.transforms.footprint_bars import footprint_bars as flat_bars
 from footprint_assets.transforms.levels_signals import LevelTables
 from footprint_assets.transforms.levels_signals import levels_signals as signals_of_levels
@@ -36,10 +37,9 @@ def market_by_price_10_first3h(scope: Scope, book: TableInput, levels: TableInpu
     rule. Empty on dates without a cash session.
     """
     for symbol in book.symbols():
-        session_levels = levels.frame(symbol)
+        session_levels, kept = levels.frame(symbol), 0
         with book.open(symbol) as partition:
-            kept = 0
-            for batch in partition.frames():
+            for batch in partition.frames(span=Span("ts_event", *first_hours_ns(scope.session))):
                 frame = first_three_hours(batch, session_levels, scope.session)
                 kept += frame.height
                 yield Batch(symbol, frame)
