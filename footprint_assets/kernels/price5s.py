@@ -348,13 +348,10 @@ def finish(tick_size: int, state: Price5sState) -> Int64:
     none, letters = np.empty(0, np.int64), np.empty(0, np.uint8)
     if state.clock[_BAR] < 0:
         return np.empty((COLUMNS, 0), np.int64)
-    flow = BookFlow(
-        none, none.astype(np.int8), none, none, none, none, none, none, none, np.empty((2, 0), np.uint16)
-    )
     size = np.empty((2, LEVELS, 0), np.int32)
     return _run(
-        none, letters, letters, np.empty(0, np.int16), none, np.empty((2, LEVELS, 0), np.int64), size, size, flow,
-        tick_size, int(state.clock[_BAR]) + BAR_NS, state,
+        none, letters, letters, np.empty(0, np.int16), none, np.empty((2, LEVELS, 0), np.int64), size, size,
+        BookFlow.of_nothing(), tick_size, int(state.clock[_BAR]) + BAR_NS, state,
     )  # fmt: skip
 
 
