@@ -35,9 +35,11 @@ Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 
 _ITEMS_A_RECORD = 2 * 2 * LEVELS  # every price of both ladders of both sides
-_ALL_LEVELS = (1 << LEVELS) - 1
+ALL_LEVELS = (1 << LEVELS) - 1
 _MOVED = 1 << LEVELS
-_FIRST = np.array([(mask & -mask).bit_length() - 1 if mask else 0 for mask in range(1 << LEVELS)], np.uint8)
+FIRST_LEVEL = np.array(
+    [(mask & -mask).bit_length() - 1 if mask else 0 for mask in range(1 << LEVELS)], np.uint8
+)
 """Best level of every set of levels, 0 for none."""
 BLOCK = 2048
 """Records whose ladders are compared, and then followed, before the next: 500 kB, which a core's own cache holds."""
@@ -207,10 +209,10 @@ def _explode(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a doze
                     pending = True
             else:
                 flows = known and act != CLEAR and (flags[i] & F_SNAPSHOT) == 0
-                s = BID if changed <= _ALL_LEVELS else ASK
-                k = _FIRST[changed & _ALL_LEVELS] if s == BID else _FIRST[changed >> LEVELS]
+                s = BID if changed <= ALL_LEVELS else ASK
+                k = FIRST_LEVEL[changed & ALL_LEVELS] if s == BID else FIRST_LEVEL[changed >> LEVELS]
                 level = ladder_price[s, k, i]
-                is_one = changed != 0 and changed & (changed - 1) == 0
+                is_one = changed != 0 and changed & (changed - 1) == 0 and level != UNDEF_PRICE
                 if flows and compares and is_one and ladder_price[s, k, i - 1] == level:
                     # One level's size: nearly every record. A walk over both ladders costs several times as much.
                     shown = np.int64(ladder_size[s, k, i - 1])
@@ -230,11 +232,11 @@ def _explode(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a doze
                     _keep_ladder(ladder_price, ladder_size, i, after, after_size)
                     is_moved = False
                     for s in (BID, ASK):
-                        mask = _ALL_LEVELS | _MOVED
+                        mask = ALL_LEVELS | _MOVED
                         if known and act != CLEAR:
                             mask = _differ(before, before_size, after, after_size, s)
-                        differs[s, i] = mask & _ALL_LEVELS
-                        is_moved = is_moved or mask > _ALL_LEVELS
+                        differs[s, i] = mask & ALL_LEVELS
+                        is_moved = is_moved or mask > ALL_LEVELS
                         if not flows or mask == 0:
                             continue
                         opened = opening_bid if s == BID else opening_ask
