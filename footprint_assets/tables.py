@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
+from footprint_assets.background import ahead
 from footprint_assets.code_version import code_version
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import (
@@ -171,12 +173,13 @@ class TableInput:
         """
         schema = contracts.load(self.table).polars_schema
         names = list(columns or schema)
-        frames = [pl.DataFrame(schema={name: schema[name] for name in names})]
+        frames = []
         for day, published in self.manifests():
             if symbol in (None, published):
                 with self.lake.read(self.table, day, published) as partition:
                     frames.append(partition.frame(names))
-        return pl.concat(frames)
+        # Without an empty frame beside them: its columns cost more than the rows of a wide table.
+        return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in names})
 
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
@@ -349,15 +352,17 @@ def stage_pass(
 
 
 def _fill(filling: Mapping[str, _Filling], batches: Iterable[Batch]) -> None:
+    """Judge and write the batches of a pass while the next one is computed."""
     only = next(iter(filling)) if len(filling) == 1 else ""
-    for batch in batches:
-        key = batch.table or only
-        if key not in filling:
-            raise ValueError(f"a batch of {key or 'no table'} from the pass of {', '.join(filling)}")
-        for filled in filling.values():
-            # A contract of one table of the pass is a contract of all, with rows or without.
-            filled.stage.declare(batch.symbol)
-        filling[key].add(batch)
+    with closing(ahead(iter(batches))) as computed:
+        for batch in computed:
+            key = batch.table or only
+            if key not in filling:
+                raise ValueError(f"a batch of {key or 'no table'} from the pass of {', '.join(filling)}")
+            for filled in filling.values():
+                # A contract of one table of the pass is a contract of all, with rows or without.
+                filled.stage.declare(batch.symbol)
+            filling[key].add(batch)
 
 
 @dataclass
@@ -374,8 +379,10 @@ class _Filling:
     def add(self, batch: Batch) -> None:
         contract = self.table.contract
         if batch.frame is not None and batch.frame.height:
-            # What a computation carried along leaves; a column it did not make is the validator's to name.
-            frame = batch.frame.select(n for n in contract.polars_schema if n in batch.frame.columns)
+            frame, made = batch.frame, dict.fromkeys(batch.frame.columns)
+            if tuple(made) != contract.columns:
+                # What a computation carried along leaves; a column it did not make is the validator's to name.
+                frame = frame.select(name for name in contract.columns if name in made)
             place = batch.symbol, batch.part
             if place not in self.validators:
                 self.validators[place] = contracts.Validator(contract)

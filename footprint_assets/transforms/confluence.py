@@ -19,8 +19,7 @@ from footprint_assets.kernels.profile import PER_MILLE
 from footprint_assets.kernels.rolling import quotient
 from footprint_assets.settings import ApproachSettings, ConfluenceWeights, FootprintSettings, ProfileSettings
 from footprint_assets.transforms import prior
-from footprint_assets.transforms.approach_rows import Attempt, Columns, Day
-from footprint_assets.transforms.grid import floats
+from footprint_assets.transforms.approach_rows import Attempt, Columns, Day, MovingLevels
 from footprint_assets.transforms.running import Counts, Floats, level_at
 from footprint_assets.transforms.windows import points
 
@@ -79,7 +78,7 @@ class OtherLevel:
 def other_levels(
     day: Day,
     session_levels: pl.DataFrame,
-    level_series: pl.DataFrame,
+    moving: MovingLevels,
     level: str,
     weights: ConfluenceWeights,
 ) -> list[OtherLevel]:
@@ -92,7 +91,7 @@ def other_levels(
     Args:
         day: The market.
         session_levels: Rows of ``silver.future.session_levels``.
-        level_series: Rows of ``silver.future.level_series_5s``.
+        moving: The levels that move.
         level: Name of the level that is approached.
         weights: Weights by class.
 
@@ -101,7 +100,7 @@ def other_levels(
     """
     found = [
         *_standing(day, session_levels, level, weights),
-        *_moving(day, level_series, level, weights),
+        *_moving(moving, level, weights),
     ]
     return sorted(found, key=lambda other: other.name)
 
@@ -131,19 +130,11 @@ def _origin(row: Mapping[str, object]) -> tuple[object, ...]:
     return tuple(row[name] for name in (of_window if row["extreme_ts"] is None else of_trade))
 
 
-def _moving(
-    day: Day, level_series: pl.DataFrame, level: str, weights: ConfluenceWeights
-) -> Iterator[OtherLevel]:
-    bars = day.bars.select("bar_ts")
-    for (name,), rows in level_series.partition_by("level_name", as_dict=True).items():
-        if name == level:
-            continue
-        series = bars.join(
-            rows.select("bar_ts", "level_price_raw"), on="bar_ts", how="left", maintain_order="left"
-        )
-        classes = [kind for start, kind in MOVING_CLASSES if str(name).startswith(start)]
-        weight = float(getattr(weights, classes[0] if classes else "vwap"))
-        yield OtherLevel(str(name), weight, floats(series["level_price_raw"]))
+def _moving(moving: MovingLevels, level: str, weights: ConfluenceWeights) -> Iterator[OtherLevel]:
+    for name, raw in moving.raw.items():
+        if name != level:
+            classes = [kind for start, kind in MOVING_CLASSES if name.startswith(start)]
+            yield OtherLevel(name, float(getattr(weights, classes[0] if classes else "vwap")), raw)
 
 
 def confluence_columns(
@@ -224,9 +215,9 @@ class PriorProfiles:
     is_held: bool
 
     @classmethod
-    def of(cls, day: Day, prior_sessions: pl.DataFrame, symbol: str, ticks_per_row: int) -> PriorProfiles:
-        """Read the profiles of the earlier sessions of a contract."""
-        own = prior.of_contract(prior_sessions, symbol)
+    def of(cls, day: Day, prior_sessions: pl.DataFrame, ticks_per_row: int) -> PriorProfiles:
+        """Read the profiles of the earlier sessions of the day's contract."""
+        own = prior.of_contract(prior_sessions, day.bars["symbol"][0])
         naked = prior.naked_points_of_control(own, ticks_per_row, day.tape.tick_nanos)
         last = _last_cash_date(day.session.trade_date)
         held = own.filter(pl.col("source_session_date") == last, pl.col("rth_profile_tick").is_not_null())
