@@ -125,44 +125,63 @@ def _settle_range(cells, tick, levels, clock, now):  # type: ignore[no-untyped-d
             cells[at & (WINDOW_TICKS - 1), DWELL_NS] += lasted
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _first_level(changed):  # type: ignore[no-untyped-def]
+    return LEVELS if changed == 0 else np.int64(FIRST_LEVEL[changed])
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _levels_in_reach(ladder_price, i, tick_size, price, tick, levels):  # type: ignore[no-untyped-def]
-    """Take over the prices of a record; returns whether all lie on the tick grid."""
-    for side in (BID, ASK):
-        levels[side] = 0
-        for k in range(LEVELS):
-            at = ladder_price[side, k, i]
-            if at == UNDEF_PRICE:
-                price[side, k] = at
-                continue
-            if at != price[side, k]:
-                price[side, k], tick[side, k] = at, at // tick_size
-                if tick[side, k] * tick_size != at:
-                    price[0, 0] = at
-                    return False
-            if levels[side] == k and abs(tick[side, k] - tick[side, 0]) <= REACH_TICKS:
-                levels[side] = k + 1
-    if levels[BID] > 0 and levels[ASK] > 0 and abs(tick[ASK, 0] - tick[BID, 0]) > REACH_TICKS:
-        levels[:] = 0
+def _take_levels(ladder_price, i, side, first, tick_size, price, tick, levels):  # type: ignore[no-untyped-def]
+    """Take over the prices of a side from level ``first`` on; returns whether all lie on the tick grid."""
+    levels[side] = min(levels[side], first)
+    for k in range(first, LEVELS):
+        at = ladder_price[side, k, i]
+        if at != price[side, k] and at != UNDEF_PRICE:
+            tick[side, k] = at // tick_size
+            if tick[side, k] * tick_size != at:
+                price[0, 0] = at
+                return False
+        price[side, k] = at
+        is_next = levels[side] == k and at != UNDEF_PRICE
+        if is_next and abs(tick[side, k] - tick[side, 0]) <= REACH_TICKS:
+            levels[side] = k + 1
     return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _drop(side, first, now, tick, levels, cells):  # type: ignore[no-untyped-def]
+    """Show no size any more at the levels of a side from ``first`` on."""
+    for k in range(first, levels[side]):
+        _settle(cells, tick[side, k], side, now)
+        cells[tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS + QTY_EOB] = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _restate(  # type: ignore[no-untyped-def]
-    ladder_price, ladder_size, i, clear, tick_size, now, price, tick, levels, clock, cells
+    ladder_price, ladder_size, i, clear, differs, tick_size, now, price, tick, levels, clock, cells
 ):
     """Replace the ladder by that of record ``i``, by none after a clear; returns a status."""
     _settle_range(cells, tick, levels, clock, now)
-    for side in (BID, ASK):
-        for k in range(levels[side]):
-            _settle(cells, tick[side, k], side, now)
-            cells[tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS + QTY_EOB] = 0
-    levels[:] = 0
+    if (
+        clear or levels[BID] == 0 or levels[ASK] == 0
+    ):  # a side may be empty because the other one is too far away
+        bid_first = ask_first = 0
+    else:
+        bid_first, ask_first = _first_level(differs[BID, i]), _first_level(differs[ASK, i])
+    _drop(BID, bid_first, now, tick, levels, cells)
+    _drop(ASK, ask_first, now, tick, levels, cells)
     clock[_LOW], clock[_HIGH] = _EMPTY_LOW, _EMPTY_HIGH
     if clear:
+        levels[:] = 0
         return _DONE
-    if not _levels_in_reach(ladder_price, i, tick_size, price, tick, levels):
-        return _OFF_GRID
+    for side, first in ((BID, bid_first), (ASK, ask_first)):
+        if not _take_levels(ladder_price, i, side, first, tick_size, price, tick, levels):
+            return _OFF_GRID
+    if levels[BID] > 0 and levels[ASK] > 0 and abs(tick[ASK, 0] - tick[BID, 0]) > REACH_TICKS:
+        levels[BID], levels[ASK] = min(levels[BID], bid_first), min(levels[ASK], ask_first)
+        _drop(BID, 0, now, tick, levels, cells)
+        _drop(ASK, 0, now, tick, levels, cells)
+        levels[:] = 0
     for side in (BID, ASK):
         for k in range(levels[side]):
             clock[_LOW] = min(clock[_LOW], tick[side, k])
@@ -171,8 +190,8 @@ def _restate(  # type: ignore[no-untyped-def]
     clock[_BAR_HIGH] = max(clock[_BAR_HIGH], clock[_HIGH])
     if clock[_BAR_HIGH] - clock[_BAR_LOW] >= WINDOW_TICKS:
         return _TOO_WIDE
-    for side in (BID, ASK):
-        for k in range(levels[side]):
+    for side, first in ((BID, bid_first), (ASK, ask_first)):
+        for k in range(first, levels[side]):
             slot, at = tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS
             cells[slot, at + QTY_EOB] = ladder_size[side, k, i]
             cells[slot, at + _SINCE] = now
@@ -219,7 +238,7 @@ def _close(clock, tick, levels, cells, count, row, out):  # type: ignore[no-unty
 def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen arrays costs more than a record
     start, item, move, last, until, tick_size,
     ts, action, side, flags, price, ladder_price, ladder_size, ladder_count, differs, moved,
-    item_row, item_side, item_price, item_added, item_filled, item_pulled,
+    item_row, item_side, item_price, item_before, item_added, item_filled, item_pulled,
     state_price, tick, count, levels, clock, cells, out,
 ):  # fmt: skip
     """Run records from ``start`` on.
@@ -250,21 +269,27 @@ def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen a
         if move < moves and moved[move] == i:
             move += 1
             status = _restate(
-                ladder_price, ladder_size, i, act == CLEAR, tick_size, now, state_price, tick, levels, clock, cells
+                ladder_price, ladder_size, i, act == CLEAR, differs, tick_size, now,
+                state_price, tick, levels, clock, cells,
             )  # fmt: skip
             if status != _DONE:
                 return status, i, item, move, last
         else:
-            changed = np.int64(differs[BID, i]) | np.int64(differs[ASK, i]) << LEVELS
+            changed, own = np.int64(differs[BID, i]) | np.int64(differs[ASK, i]) << LEVELS, item
             while changed != 0:  # a level's size: nearly always one
                 s = BID if changed & ALL_LEVELS != 0 else ASK
                 k = np.int64(FIRST_LEVEL[(changed if s == BID else changed >> LEVELS) & ALL_LEVELS])
                 changed &= changed - 1
                 level, level_tick = state_price[s, k], tick[s, k]
+                if own < items and item_row[own] == i and item_price[own] == level:
+                    # Items lie side by side, the columns of a ladder far apart.
+                    size = item_before[own] + item_added[own] - item_filled[own] - item_pulled[own]
+                    own += 1
+                else:
+                    size = np.int64(ladder_size[s, k, i])
                 if k < levels[s]:
                     _settle(cells, level_tick, s, now)
-                    slot = level_tick & (WINDOW_TICKS - 1)
-                    cells[slot, SIDE_FIELDS + s * FIELDS + QTY_EOB] = ladder_size[s, k, i]
+                    cells[level_tick & (WINDOW_TICKS - 1), SIDE_FIELDS + s * FIELDS + QTY_EOB] = size
         while item < items and item_row[item] == i:
             at = level_tick if item_price[item] == level else item_price[item] // tick_size
             if low <= at <= high or clock[_LOW] <= at <= clock[_HIGH]:
@@ -365,7 +390,7 @@ def _run(
     while True:
         status, at, item, move, last = _scan(  # type: ignore[call-arg]  # the records come in a tuple
             at, item, move, last, until, tick_size, *records, flow.differs, flow.moved,
-            flow.row, flow.side, flow.price, flow.added, flow.filled, flow.pulled,
+            flow.row, flow.side, flow.price, flow.before, flow.added, flow.filled, flow.pulled,
             state.price, state.tick, state.count[:, :, None], state.levels, state.clock, state.cells, state.rows,
         )  # fmt: skip
         if status == _OFF_GRID:
