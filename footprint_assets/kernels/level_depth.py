@@ -183,6 +183,6 @@ def level_depth(grid: BookGrid, rows: Rows, edges: Int64) -> Float64:
     Returns:
         float64[rows, FIELDS_OUT] by the module's layout, contracts, orders and ticks; NaN where not in sight.
     """
-    out = np.full((len(rows.bar), FIELDS_OUT), np.nan)
+    out = np.full((len(rows.bar), FIELDS_OUT), np.nan, order="F")
     _run(grid, rows, edges, out)
     return out
