@@ -159,12 +159,18 @@ class TableInput:
         """The contracts published."""
         return sorted({symbol for _, symbol in self.manifests()})
 
-    def frame(self, symbol: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    def frame(
+        self,
+        symbol: str | None = None,
+        columns: Sequence[str] | None = None,
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
         """The rows in contract types, in date order.
 
         Args:
             symbol: One contract; all of them where ``None``.
             columns: Columns to read; all where ``None``.
+            where: Which rows to read; all where ``None``.
 
         Returns:
             The rows; none where nothing is published and the input is optional.
@@ -175,7 +181,7 @@ class TableInput:
         for day, published in self.manifests():
             if symbol in (None, published):
                 with self.lake.read(self.table, day, published) as partition:
-                    frames.append(partition.frame(names))
+                    frames.append(partition.frame(names, where=where))
         # Without an empty frame beside them: its columns cost more than the rows of a wide table.
         return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in names})
 
