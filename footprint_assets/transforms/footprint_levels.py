@@ -177,7 +177,7 @@ def _weeks(
 def _swings(bars: pl.DataFrame, tick_nanos: int) -> dict[str, Floats]:
     """Latest confirmed swing of the bars of each type."""
     high, low = [], []
-    for part in bars.partition_by("bar_type", maintain_order=True):
+    for part in bars.select("bar_type", "high", "low").partition_by("bar_type", maintain_order=True):
         high.append(last_swing_high(_ticks(part["high"], tick_nanos), SWING_STRENGTH))
         low.append(last_swing_high(-_ticks(part["low"], tick_nanos), SWING_STRENGTH))
     return {
@@ -226,7 +226,7 @@ def _delta_rank(bars: pl.DataFrame, prior_sessions: pl.DataFrame) -> pl.Series:
             np.array(part["delta"], np.int64),
             np.array(part["volume"], np.int64),
         )
-        for part in bars.partition_by("bar_type", maintain_order=True)
+        for part in bars.select("bar_type", "delta", "volume").partition_by("bar_type", maintain_order=True)
     ]
     return pl.Series(RANK, np.concatenate(ranks), nan_to_null=True)
 
