@@ -9,6 +9,7 @@ import polars as pl
 from footprint_assets.assets.levels import EPISODES, FEATURES, OUTCOMES, keys_of
 from footprint_assets.assets.market import EXT
 from footprint_assets.assets.sessions import BARS
+from footprint_assets.assets.silver import PRINTS, TRADES_CLEAN
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput
 from footprint_assets.transforms.bar5s_filtered import WINDOW_RULE
@@ -52,8 +53,9 @@ def market_by_price_10_first3h(scope: Scope, book: TableInput, levels: TableInpu
     "gold.future.footprint_bars",
     inputs={
         "footprint_bar": "silver.future.footprint_bar",
-        "trades_clean": "silver.future.trades_clean",
+        **TRADES_CLEAN,
     },
+    columns=PRINTS,
     config=lambda settings: (settings.footprint,),
 )
 def footprint_bars(scope: Scope, footprint_bar: pl.DataFrame, trades_clean: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from footprint_assets.assets.sessions import BARS, BOOK, GRID, PRIOR_SESSIONS, SESSION_LEVELS
-from footprint_assets.assets.silver import TRADES_CLEAN
+from footprint_assets.assets.silver import PRINTS, TRADES_CLEAN
 from footprint_assets.lake_asset import lake_asset
 from footprint_assets.settings import Roots
 from footprint_assets.tables import Scope
@@ -95,7 +95,7 @@ def market_rolling_5s(
         **PRIOR_SESSIONS,
         **OHLCV,
     },
-    columns={"bars": GRID},
+    columns={**PRINTS, "bars": GRID},
     config=lambda settings: (settings.footprint, Roots(settings.roots)),
 )
 def session_context_5s(

@@ -56,6 +56,8 @@ STATIC_LEVELS = {
 
 
 RANK = "delta_per_volume_rank"
+SERIES_COLUMNS = ("bar_ts", "level_name", "level_price_raw")
+"""Columns read from the moving levels."""
 
 
 def is_context_column(name: str) -> bool:
@@ -69,7 +71,7 @@ class LevelInputs:
 
     Args:
         session_levels: Rows of ``silver.future.session_levels`` of the contract and date; may be empty.
-        level_series: Rows of ``silver.future.level_series_5s`` of the contract and date; may be empty.
+        level_series: ``SERIES_COLUMNS`` of ``silver.future.level_series_5s`` of the contract and date; may be empty.
         prior_sessions: Rows of ``silver.future.prior_sessions`` of the contract and date; may be empty.
     """
 
