@@ -19,7 +19,7 @@ from footprint_assets.transforms.footprint_bars import footprint_bars as flat_ba
 from footprint_assets.transforms.levels_signals import LevelTables
 from footprint_assets.transforms.levels_signals import levels_signals as signals_of_levels
 from footprint_assets.transforms.market_features import market_features as market_at_bar_end
-from footprint_assets.transforms.setup_vectors import FIT_COLUMNS
+from footprint_assets.transforms.setup_vectors import FIT_COLUMNS, TODAY_COLUMNS
 from footprint_assets.transforms.setup_vectors import setup_vectors as vectors_of_signals
 from footprint_assets.transforms.windows import TIMESTAMP
 
@@ -153,7 +153,7 @@ def setup_vectors(scope: Scope, signals: TableInput, prior_signals: TableInput) 
     earlier = prior_signals.frame(columns=FIT_COLUMNS)
     for symbol in signals.symbols():
         made = vectors_of_signals(
-            signals.frame(symbol),
+            signals.frame(symbol, TODAY_COLUMNS),
             earlier,
             scope.of_contract(symbol).root,
             scope.trade_date,
