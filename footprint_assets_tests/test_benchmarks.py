@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from footprint_assets_tests.conftest import REPOSITORY
@@ -24,8 +26,8 @@ pytestmark = [needs_duckdb, needs_proc]
 
 if importlib.util.find_spec("duckdb"):
     from benchmarks import report
-    from benchmarks.cases import CASES, bars
-    from benchmarks.market import Data, make_lake
+    from benchmarks.cases import CASES, bars, day
+    from benchmarks.market import BRONZE, ROLL, Data, make_lake, publish
     from benchmarks.model import Case, Line, Result, ratio, value
     from benchmarks.process import run_here
     from benchmarks.run import PeersDisagree, compare
@@ -67,14 +69,12 @@ def test_the_bars_of_the_comparison_are_those_of_the_published_tables(data: Data
     from footprint_assets.transforms.book_batch import INPUT_COLUMNS
     from footprint_assets.transforms.book_pass import book_pass
 
-    day, (symbol, _) = bars.DAY, data.front()
-    with Lake(data.lake).read(bars.CLEAN, day, symbol) as partition:
+    symbol, _ = data.front()
+    with Lake(data.lake).read(bars.CLEAN, bars.DAY, symbol) as partition:
         frames = list(partition.frames(columns=list(INPUT_COLUMNS)))
-    tables: dict[str, list[object]] = {}
-    for key, rows in book_pass(frames, cme.session(day), data.settings().roots["ES"].tick_size_nanos):
+    tables: dict[str, list[pl.DataFrame]] = {}
+    for key, rows in book_pass(frames, cme.session(bars.DAY), data.settings().roots["ES"].tick_size_nanos):
         tables.setdefault(key.removeprefix("silver.future.market_by_price_10_"), []).append(rows)
-    import polars as pl
-
     table = pl.concat(tables["bar5s"])
     published = table.filter(pl.col("bar5s_meta_msg_cnt_sum") > 0)
     with bars.polars(data) as (work, _):
@@ -86,6 +86,17 @@ def test_the_bars_of_the_comparison_are_those_of_the_published_tables(data: Data
     )
     depth = sum(ours[f"bid_sz_{k:02d}"].to_numpy() for k in range(10))
     np.testing.assert_allclose(depth, published["bar5s_depth_bid10_qty_twa"].to_numpy(), rtol=1e-9)
+
+
+def test_accounts_tell_validation_from_sealing_and_put_everything_back(data: Data) -> None:
+    plain = hashlib.sha256
+    clock = day.Clock()
+    with data.lake_with([ROLL]) as lake, day.accounted(clock):
+        publish(data.settings(lake), BRONZE)
+        assert hashlib.sha256(b"a").hexdigest() == plain(b"a").hexdigest()
+    assert hashlib.sha256 is plain
+    assert clock.spent[day.VALIDATION] > 0
+    assert clock.spent[day.SEALING] > 0
 
 
 def test_sides_that_disagree_are_refused() -> None:

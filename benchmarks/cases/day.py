@@ -42,8 +42,8 @@ def passes_of_the_day(data: Data) -> Prepared:
     from footprint_assets.resources import Workbench
     from footprint_assets.tables import Scope, passes, stage_pass
 
-    clock = _Clock()
-    with data.scratch() as folder, _accounted(clock):
+    clock = Clock()
+    with data.scratch() as folder, accounted(clock):
         settings = data.settings(folder / "lake")
 
         def work() -> list[Facts]:
@@ -83,7 +83,7 @@ def _shares(rows: list[Facts]) -> Facts:
     return found
 
 
-class _Clock:
+class Clock:
     """Time spent in wrapped functions by kind; a wrapped function inside another counts once, for the outer one."""
 
     def __init__(self) -> None:
@@ -110,32 +110,27 @@ class _Clock:
 class _TimedHash:
     """A SHA-256 whose updates are timed."""
 
-    def __init__(self, clock: _Clock, plain: Callable[..., Any], data: bytes = b"") -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, plain: Callable[..., Any], data: bytes = b"") -> None:
         self._hash = plain()
         self.update = clock.timed(SEALING, self._hash.update)
         if data:
             self.update(data)
 
-    def digest(self) -> bytes:
-        return bytes(self._hash.digest())
-
-    def hexdigest(self) -> str:
-        return str(self._hash.hexdigest())
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hash, name)
 
 
 @contextmanager
-def _accounted(clock: _Clock) -> Iterator[None]:
+def accounted(clock: Clock) -> Iterator[None]:
     """Wrap what validates and what makes a partition durable, for as long as this lasts."""
     from footprint_assets.contracts import Validator
-    from footprint_assets.lake import fsops, parquet, reader
-    from footprint_assets.lake.writer import Stage
+    from footprint_assets.lake import fsops, reader, writer
 
     places: list[tuple[Any, str, str]] = [(Validator, "validate", VALIDATION)]
     places += [(fsops, name, SEALING) for name in ("fsync", "fsync_dir", "write_file")]
     places += [
-        (Stage, "publish", SEALING),
-        (parquet, "time_range", SEALING),
+        (writer.Stage, "publish", SEALING),
+        (writer, "time_range", SEALING),
         (reader, "file_sha256", SEALING),
     ]
     plain = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
