@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +20,14 @@ SESSION_RECORDS = 20_000
 PICTURES = ("growth-records", "growth-sessions")
 """The pictures that ``draw`` draws."""
 _STAGES = {
-    "bronze": ("bronze.",),
-    "clean": ("silver.future.market_by_price_10_clean", "silver.future.trades_clean"),
-    "book pass": ("silver.future.market_by_price_10_bar5s (", "silver.future.market_by_price_10_bar5s_book"),
+    "bronze": r"bronze\.",
+    "clean": r"silver\.future\.(market_by_price_10|trades)_clean",
+    "book pass": r"silver\.future\.market_by_price_10_bar5s \(",
+    "levels": r"silver\..*(level|_approach|_episodes|_outcomes)",
+    "other silver": r"silver\.",
+    "gold": r"gold\.",
 }
-"""Stage to how its passes' first tables begin; every other pass belongs to the rest of its layer."""
+"""Stage to the passes it holds; the first that fits."""
 
 
 def measure(
@@ -50,9 +54,9 @@ def measure(
         data = Data(root, count)
         make_market(data)
         whole, passes = _of(day.WHOLE, "ours", data), _of(day.ACCOUNTS, "ours", data)
-        stages: dict[str, float] = {}
+        stages = dict.fromkeys(_STAGES, 0.0)
         for row in passes["passes"]:
-            stages[_stage(row["table"])] = stages.get(_stage(row["table"]), 0.0) + row["cpu_s"]
+            stages[stage_of(row["table"])] += row["cpu_s"]
         by_records.append(
             {
                 "records": count,
@@ -85,16 +89,14 @@ def _of(case: Case, name: str, data: Data) -> Facts:
     return run_side(case, side, data)
 
 
-def _stage(table_name: str) -> str:
-    for stage, begins in _STAGES.items():
-        if table_name.startswith(begins):
-            return stage
-    return "gold" if table_name.startswith("gold.") else "levels" if "level" in table_name else "other silver"
+def stage_of(table: str) -> str:
+    """The stage of a pass, by the label ``cases.day`` gives it."""
+    return next(stage for stage, names in _STAGES.items() if re.match(names, table))
 
 
 def markdown(document: Mapping[str, Any]) -> str:
     """The two tables of a document of :func:`measure`."""
-    stages = list(document["records"][-1]["stages"]) if document["records"] else []
+    stages = list(_STAGES)
     by_records = [
         [
             f"{row['records']:,}",
@@ -102,7 +104,7 @@ def markdown(document: Mapping[str, Any]) -> str:
             f"{row['wall_s'] / row['records'] * 1e6:.2f}",
             f"{row['cpu_s']:.1f}",
             f"{row['peak_mb']:,.0f}",
-            *(f"{row['stages'].get(stage, 0.0):.2f}" for stage in stages),
+            *(f"{row['stages'][stage]:.2f}" for stage in stages),
         ]
         for row in document["records"]
     ]
@@ -144,7 +146,7 @@ def draw(document: Mapping[str, Any], folder: Path) -> None:
     figure, (time, memory) = style.canvas(5.2, (2, 1), "A trade date against its records", source)
     x = [row["records"] for row in rows]
     lines = {"whole command": [row["wall_s"] for row in rows]} | {
-        stage: [row["stages"].get(stage, 0.0) for row in rows] for stage in rows[-1]["stages"]
+        stage: [row["stages"][stage] for row in rows] for stage in _STAGES
     }
     places = _apart({label: values[-1] for label, values in lines.items()}, 1.55)
     for name, (label, values) in zip(_COLOURS, lines.items(), strict=False):

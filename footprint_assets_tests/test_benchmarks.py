@@ -14,6 +14,18 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks import growth, report
+from benchmarks.cases import CASES, bars, day
+from benchmarks.market import BRONZE, ROLL, TRADES, Data, make_lake, publish
+from benchmarks.model import Case, Line, Result, ratio, value
+from benchmarks.process import run_here
+from benchmarks.run import PeersDisagree, compare
+from footprint_assets import calendar as cme
+from footprint_assets.assets import tables
+from footprint_assets.lake import Lake
+from footprint_assets.tables import passes
+from footprint_assets.transforms.book_batch import INPUT_COLUMNS
+from footprint_assets.transforms.book_pass import book_pass
 from footprint_assets_tests.conftest import REPOSITORY
 
 needs_duckdb = pytest.mark.skipif(
@@ -23,14 +35,6 @@ needs_proc = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="memory is read from Linux's /proc"
 )
 pytestmark = [needs_duckdb, needs_proc]
-
-if importlib.util.find_spec("duckdb"):
-    from benchmarks import report
-    from benchmarks.cases import CASES, bars, day
-    from benchmarks.market import BRONZE, ROLL, Data, make_lake, publish
-    from benchmarks.model import Case, Line, Result, ratio, value
-    from benchmarks.process import run_here
-    from benchmarks.run import PeersDisagree, compare
 
 RECORDS = 20_000
 OWN_PROCESSES = {"day", "start", "at_once", "backfill", "accounts"}
@@ -63,19 +67,14 @@ def test_every_peer_gives_what_ours_gives(case: Case, data: Data) -> None:
 
 
 def test_the_bars_of_the_comparison_are_those_of_the_published_tables(data: Data) -> None:
-    """Averages and order-flow imbalance that the lake publishes too, of every bar with a record."""
-    from footprint_assets import calendar as cme
-    from footprint_assets.lake import Lake
-    from footprint_assets.transforms.book_batch import INPUT_COLUMNS
-    from footprint_assets.transforms.book_pass import book_pass
-
+    """What the lake publishes too, of every bar with a record."""
     symbol, _ = data.front()
     with Lake(data.lake).read(bars.CLEAN, bars.DAY, symbol) as partition:
         frames = list(partition.frames(columns=list(INPUT_COLUMNS)))
-    tables: dict[str, list[pl.DataFrame]] = {}
+    made: dict[str, list[pl.DataFrame]] = {}
     for key, rows in book_pass(frames, cme.session(bars.DAY), data.settings().roots["ES"].tick_size_nanos):
-        tables.setdefault(key.removeprefix("silver.future.market_by_price_10_"), []).append(rows)
-    table = pl.concat(tables["bar5s"])
+        made.setdefault(key.removeprefix("silver.future.market_by_price_10_"), []).append(rows)
+    table = pl.concat(made["bar5s"])
     published = table.filter(pl.col("bar5s_meta_msg_cnt_sum") > 0)
     with bars.polars(data) as (work, _):
         ours = work()
@@ -97,6 +96,15 @@ def test_accounts_tell_validation_from_sealing_and_put_everything_back(data: Dat
     assert hashlib.sha256 is plain
     assert clock.spent[day.VALIDATION] > 0
     assert clock.spent[day.SEALING] > 0
+
+
+def test_every_pass_belongs_to_a_stage_of_growth(data: Data) -> None:
+    together = passes(tables(data.settings()))
+    stages = {day.label(one): growth.stage_of(day.label(one)) for one in together}
+    of_book = next(one for one in together if bars.BARS in one[0].pass_keys)
+    assert [name for name, stage in stages.items() if stage == "book pass"] == [day.label(of_book)]
+    assert {name for name, stage in stages.items() if stage == "clean"} == {bars.CLEAN, TRADES}
+    assert {stage for name, stage in stages.items() if "approach" in name} == {"levels"}
 
 
 def test_sides_that_disagree_are_refused() -> None:

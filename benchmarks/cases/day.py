@@ -9,14 +9,17 @@ import functools
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.cases.bronze import zstd_alone
 from benchmarks.market import DAY, Data, run_command
 from benchmarks.measure import peak_mb, reset_peak
 from benchmarks.model import Case, Facts, Line, Prepared, Side, value, within
+
+if TYPE_CHECKING:
+    from footprint_assets.tables import LakeTable
 
 _ZSTD = "floor: zstd alone"
 VALIDATION, SEALING = "validation", "manifest, hash, fsync"
@@ -59,7 +62,7 @@ def passes_of_the_day(data: Data) -> Prepared:
                         table.stage.publish()
                 rows.append(
                     {
-                        "table": together[0].key + (f" (+{len(together) - 1})" if len(together) > 1 else ""),
+                        "table": label(together),
                         "rows": sum(getattr(table, "rows", 0) for table in staged),
                         "wall_s": time.perf_counter() - started,
                         "cpu_s": time.process_time() - cpu,
@@ -71,6 +74,11 @@ def passes_of_the_day(data: Data) -> Prepared:
             return rows
 
         yield work, _shares
+
+
+def label(together: Sequence[LakeTable]) -> str:
+    """What the report calls a pass: its first table, and how many more it gives."""
+    return together[0].key + (f" (+{len(together) - 1})" if len(together) > 1 else "")
 
 
 def _shares(rows: list[Facts]) -> Facts:
