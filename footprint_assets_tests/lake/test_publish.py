@@ -465,6 +465,20 @@ def test_a_finished_stage_takes_no_more_rows_and_is_published_as_it_is(lake: Lak
     assert published(lake) == {"ESU5": 1}
 
 
+def test_a_closed_symbol_takes_no_more_rows_while_others_still_do(lake: Lake) -> None:
+    with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
+        stage.write("ESU5", rows("ESU5"))
+        stage.close("ESU5")
+        stage.declare("ESU5")
+        stage.write("NQU5", rows("NQU5"))
+        stage.publish()
+    assert published(lake) == {"ESU5": 1, "NQU5": 1}
+    with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
+        stage.close("ESU5")
+        with pytest.raises(StageClosed, match="the files of ESU5 were closed"):
+            stage.write("ESU5", rows("ESU5"))
+
+
 def test_rows_that_are_not_accounted_for_end_a_stage_before_it_is_published(lake: Lake) -> None:
     with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
         stage.write("ESU5", rows("ESU5"))
