@@ -131,9 +131,8 @@ class Partition:
         """
         # The query holds this twin, and with it the descriptors, for as long as it exists.
         pinned = Partition(self.manifest, self.path, self._open)
-        stored = self.schema
-        types, points = polars_schema(stored), _points_of(stored, prices)
-        paths = self._checked_paths()
+        paths, stored = self._checked()
+        types, points = _forms(stored, None, prices)
 
         def source(
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
@@ -163,9 +162,9 @@ class Partition:
             PartitionCorrupt: A file cannot be decoded.
         """
         with self._decoding():
-            stored = self.schema
-            lazy = _typed(_scan(self._checked_paths()), polars_schema(stored), _points_of(stored, prices))
-            return (lazy if columns is None else lazy.select(columns)).collect()
+            paths, stored = self._checked()
+            rows = _scan(paths) if columns is None else _scan(paths).select(columns)
+            return _typed(rows, *_forms(stored, columns, prices)).collect()
 
     def batches(
         self,
@@ -203,8 +202,7 @@ class Partition:
 
         A column has one chunk, so that ``to_numpy`` of one without nulls is a view of what the decoder wrote.
         """
-        stored = self.schema
-        types, points = polars_schema(stored), _points_of(stored, prices)
+        types, points = _forms(self.schema, columns, prices)
 
         def typed(batch: pa.RecordBatch) -> pl.DataFrame:
             frame = pl.from_arrow(batch)
@@ -241,11 +239,10 @@ class Partition:
     def _where(self) -> dict[str, object]:
         return {"table": self.table, "dt": self.dt, "symbol": self.symbol}
 
-    def _checked_paths(self) -> list[str]:
-        """Paths of the pinned parts, after each footer was compared with the manifest."""
-        for entry in self.manifest.files:
-            self._parquet(entry)
-        return [self._open.path(entry.name) for entry in self.manifest.files]
+    def _checked(self) -> tuple[list[str], pa.Schema]:
+        """Paths of the pinned parts and their schema, after each footer was compared with the manifest."""
+        files = [self._parquet(entry) for entry in self.manifest.files]
+        return [self._open.path(entry.name) for entry in self.manifest.files], files[0].schema_arrow
 
     def _parquet(self, entry: FileEntry) -> pq.ParquetFile:
         file = pq.ParquetFile(
@@ -629,12 +626,16 @@ def _points(prices: pl.Series) -> pl.Series:
     return pl.Series(prices.name, prices.to_numpy() / _FIXED_PER_POINT, nan_to_null=True)
 
 
-def _points_of(schema: pa.Schema, prices: Prices) -> list[str]:
-    """The columns to be given in points."""
+def _forms(stored: pa.Schema, columns: list[str] | None, prices: Prices) -> tuple[pl.Schema, list[str]]:
+    """Contract types of the columns wanted, and those of them to be given in points."""
+    wanted = set(stored.names if columns is None else columns)
+    fields = [field for field in stored if field.name in wanted]
     fixed = [
-        f.name for f in schema if (f.metadata or {}).get(b"unit") == PRICE_UNIT and pa.types.is_int64(f.type)
+        field.name
+        for field in fields
+        if (field.metadata or {}).get(b"unit") == PRICE_UNIT and pa.types.is_int64(field.type)
     ]
-    return fixed if prices == "points" else []
+    return polars_schema(pa.schema(fields)), fixed if prices == "points" else []
 
 
 def _typed(lazy: pl.LazyFrame, types: pl.Schema, points: list[str]) -> pl.LazyFrame:
@@ -643,8 +644,6 @@ def _typed(lazy: pl.LazyFrame, types: pl.Schema, points: list[str]) -> pl.LazyFr
     casts = [pl.col(name).cast(types[name]) for name, kind in actual.items() if kind != types[name]]
     # Not a polars division: by a scalar it multiplies by the reciprocal and misses the last bit of some prices.
     in_points = [
-        pl.col(name).map_batches(_points, return_dtype=pl.Float64, is_elementwise=True)
-        for name in points
-        if name in actual
+        pl.col(name).map_batches(_points, return_dtype=pl.Float64, is_elementwise=True) for name in points
     ]
     return lazy.with_columns(casts).with_columns(in_points)
