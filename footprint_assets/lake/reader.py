@@ -131,8 +131,8 @@ class Partition:
         """
         # The query holds this twin, and with it the descriptors, for as long as it exists.
         pinned = Partition(self.manifest, self.path, self._open)
-        paths, stored = self._checked()
-        types, points = _forms(stored, None, prices)
+        paths, stored = self._checked_files()
+        types, points = polars_schema(stored), _points_of(stored, prices)
 
         def source(
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
@@ -148,12 +148,20 @@ class Partition:
         found = register_io_source(source, schema=schema, explain_name=str(self.path))
         return found if columns is None else found.select(columns)
 
-    def frame(self, columns: list[str] | None = None, *, prices: Prices = "fixed") -> pl.DataFrame:
+    def frame(
+        self,
+        columns: list[str] | None = None,
+        *,
+        prices: Prices = "fixed",
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
         """All rows at once, in contract types.
 
         Args:
             columns: Columns, in the order wanted; all where ``None``.
             prices: Form of the fixed-point prices.
+            where: Which rows, in terms of the columns wanted; all where ``None``. Row groups whose statistics say that
+                they hold none are not decoded.
 
         Returns:
             The rows, in the order they were written.
@@ -162,9 +170,13 @@ class Partition:
             PartitionCorrupt: A file cannot be decoded.
         """
         with self._decoding():
-            paths, stored = self._checked()
-            rows = _scan(paths) if columns is None else _scan(paths).select(columns)
-            return _typed(rows, *_forms(stored, columns, prices)).collect()
+            paths, stored = self._checked_files()
+            lazy = _scan(paths)
+            if columns not in (None, stored.names):
+                # A wide table is read by few columns: the types of those alone are looked at.
+                lazy, stored = lazy.select(columns), _part(stored, columns)
+            typed = _typed(lazy, polars_schema(stored), _points_of(stored, prices))
+            return (typed if where is None else typed.filter(where)).collect()
 
     def batches(
         self,
@@ -202,7 +214,8 @@ class Partition:
 
         A column has one chunk, so that ``to_numpy`` of one without nulls is a view of what the decoder wrote.
         """
-        types, points = _forms(self.schema, columns, prices)
+        stored = self.schema
+        types, points = polars_schema(stored), _points_of(stored, prices)
 
         def typed(batch: pa.RecordBatch) -> pl.DataFrame:
             frame = pl.from_arrow(batch)
@@ -239,10 +252,10 @@ class Partition:
     def _where(self) -> dict[str, object]:
         return {"table": self.table, "dt": self.dt, "symbol": self.symbol}
 
-    def _checked(self) -> tuple[list[str], pa.Schema]:
+    def _checked_files(self) -> tuple[list[str], pa.Schema]:
         """Paths of the pinned parts and their schema, after each footer was compared with the manifest."""
-        files = [self._parquet(entry) for entry in self.manifest.files]
-        return [self._open.path(entry.name) for entry in self.manifest.files], files[0].schema_arrow
+        footers = [self._parquet(entry) for entry in self.manifest.files]
+        return [self._open.path(entry.name) for entry in self.manifest.files], footers[0].schema_arrow
 
     def _parquet(self, entry: FileEntry) -> pq.ParquetFile:
         file = pq.ParquetFile(
@@ -622,20 +635,22 @@ def _replace(day: dt.date) -> str:
     return f"delete the partition's directory dt={day}, then {_rebuild(day)}"
 
 
+def _part(schema: pa.Schema, columns: list[str]) -> pa.Schema:
+    """The fields of some columns; one there is not is the decoder's to name."""
+    known = set(schema.names)
+    return pa.schema([schema.field(name) for name in columns if name in known])
+
+
 def _points(prices: pl.Series) -> pl.Series:
     return pl.Series(prices.name, prices.to_numpy() / _FIXED_PER_POINT, nan_to_null=True)
 
 
-def _forms(stored: pa.Schema, columns: list[str] | None, prices: Prices) -> tuple[pl.Schema, list[str]]:
-    """Contract types of the columns wanted, and those of them to be given in points."""
-    wanted = set(stored.names if columns is None else columns)
-    fields = [field for field in stored if field.name in wanted]
+def _points_of(schema: pa.Schema, prices: Prices) -> list[str]:
+    """The columns to be given in points."""
     fixed = [
-        field.name
-        for field in fields
-        if (field.metadata or {}).get(b"unit") == PRICE_UNIT and pa.types.is_int64(field.type)
+        f.name for f in schema if (f.metadata or {}).get(b"unit") == PRICE_UNIT and pa.types.is_int64(f.type)
     ]
-    return polars_schema(pa.schema(fields)), fixed if prices == "points" else []
+    return fixed if prices == "points" else []
 
 
 def _typed(lazy: pl.LazyFrame, types: pl.Schema, points: list[str]) -> pl.LazyFrame:
@@ -644,6 +659,8 @@ def _typed(lazy: pl.LazyFrame, types: pl.Schema, points: list[str]) -> pl.LazyFr
     casts = [pl.col(name).cast(types[name]) for name, kind in actual.items() if kind != types[name]]
     # Not a polars division: by a scalar it multiplies by the reciprocal and misses the last bit of some prices.
     in_points = [
-        pl.col(name).map_batches(_points, return_dtype=pl.Float64, is_elementwise=True) for name in points
+        pl.col(name).map_batches(_points, return_dtype=pl.Float64, is_elementwise=True)
+        for name in points
+        if name in actual
     ]
     return lazy.with_columns(casts).with_columns(in_points)

@@ -43,9 +43,7 @@ class BboStream:
             BookRowsRefused: If a best price is off the tick grid.
         """
         self._symbol = batch.symbol
-        shown = np.flatnonzero(
-            (batch.flow.differs[BID] | batch.flow.differs[ASK]) & 1
-        )  # the best levels moved
+        shown = batch.flow.moved
         best = np.where(batch.action[shown] == CLEAR, UNDEF_PRICE, batch.px[:, 0, shown])
         before = np.concatenate((self._last, best[:, :-1]), axis=1)[:, : len(shown)]
         change = np.flatnonzero((best != before).any(axis=0))

@@ -46,7 +46,7 @@ class Price5sStream:
         self._symbol: str | None = None
 
     def push(self, batch: BookBatch) -> pl.DataFrame:
-        """The rows of the bars a batch closes.
+        """The rows that are to be handed out after a batch: those of closed bars, some tens of thousands at a time.
 
         Args:
             batch: The records that follow those of the last batch.
@@ -59,10 +59,10 @@ class Price5sStream:
         """
         self._symbol = batch.symbol
         try:
-            rows = kernel.price5s(
+            return self._frame(kernel.price5s(
                 batch.ts, batch.action, batch.side, batch.flags, batch.price, batch.px, batch.sz, batch.ct, batch.flow,
                 self._tick_size_nanos, self._state,
-            )  # fmt: skip
+            ))  # fmt: skip
         except kernel.OffTickGrid as error:
             raise off_grid(error.args[0], self._tick_size_nanos, batch.symbol) from error
         except kernel.TooWide as error:
@@ -71,13 +71,16 @@ class Price5sStream:
                 where={"table": TABLE, "symbol": batch.symbol, "bar_ts": error.args[0]},
                 remedy="check the root's tick size in the settings",
             ) from error
-        return self._frame(rows)
 
     def finish(self) -> pl.DataFrame:
-        """The rows of the last bar, its ladder held to the bar's end."""
+        """The rows not handed out yet, the last bar's included, its ladder held to the bar's end."""
         return self._frame(kernel.finish(self._tick_size_nanos, self._state))
 
-    def _frame(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+    def _frame(self, parts: Iterable[NDArray[np.int64]]) -> pl.DataFrame:
+        frames = [*map(self._part, parts)]
+        return pl.concat(frames) if frames else self._schema.to_frame()
+
+    def _part(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         tick = rows[kernel.TICK]
         data: dict[str, pl.Series | pl.Expr] = {
             "bar_ts": pl.Series(rows[kernel.START]),
