@@ -199,19 +199,19 @@ def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen a
             due_ns = _due_ns(counters, shocks)
         if counters[_IN_GROUP] == 0 and not ends:  # an event of one record has no trade that could fill
             for s in (BID, ASK):
-                for k in range(LEVELS):
-                    group[_SHOWN_PRICE, s, k] = ladder[_SHOWN_PRICE, s, k]
-                    group[_SHOWN_SIZE, s, k] = ladder[_SHOWN_SIZE, s, k]
+                for level in range(LEVELS):
+                    group[_SHOWN_PRICE, s, level] = ladder[_SHOWN_PRICE, s, level]
+                    group[_SHOWN_SIZE, s, level] = ladder[_SHOWN_SIZE, s, level]
             counters[_GROUP_KNOWN] = counters[_KNOWN]
         counters[_IN_GROUP] = 0 if ends else 1
         if move < moves and moved[move] == i:
             move += 1
             for s in (BID, ASK):
-                for k in range(LEVELS):
-                    if (differs[s, i] >> k) & 1 == 0:
+                for level in range(LEVELS):
+                    if (differs[s, i] >> level) & 1 == 0:
                         continue
-                    price, size = ladder_price[s, k, i], np.int64(ladder_size[s, k, i])
-                    ladder[_SHOWN_PRICE, s, k], ladder[_SHOWN_SIZE, s, k] = price, size
+                    price, size = ladder_price[s, level, i], np.int64(ladder_size[s, level, i])
+                    ladder[_SHOWN_PRICE, s, level], ladder[_SHOWN_SIZE, s, level] = price, size
                     if act != CLEAR and buckets[s, _bucket(price)] >= 0:
                         _recover(now, s, price, size, limit, shocks, buckets)
             counters[_KNOWN] = 0 if act == CLEAR else 1
@@ -226,7 +226,7 @@ def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen a
                 price, before = ladder[_SHOWN_PRICE, s, k], ladder[_SHOWN_SIZE, s, k]
                 if own < items and item_row[own] == i and item_price[own] == price:
                     # Items lie side by side, the columns of a ladder far apart.
-                    size = item_before[own] + item_added[own] - item_filled[own] - item_pulled[own]
+                    size = np.int64(item_before[own] + item_added[own] - item_filled[own] - item_pulled[own])
                     own += 1
                 else:
                     size = np.int64(ladder_size[s, k, i])

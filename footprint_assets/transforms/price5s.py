@@ -42,6 +42,7 @@ class Price5sStream:
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
         self._schema = contracts.load(TABLE).polars_schema
+        self._none = self._schema.to_frame()
         self._state = kernel.Price5sState()
         self._symbol: str | None = None
 
@@ -78,7 +79,7 @@ class Price5sStream:
 
     def _frame(self, parts: Iterable[NDArray[np.int64]]) -> pl.DataFrame:
         frames = [*map(self._part, parts)]
-        return pl.concat(frames) if frames else self._schema.to_frame()
+        return pl.concat(frames) if frames else self._none
 
     def _part(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         tick = rows[kernel.TICK]
