@@ -223,5 +223,5 @@ def _codes(column: pl.Series) -> NDArray[np.uint8]:
     """ASCII codes of a one-letter Enum column."""
     assert isinstance(column.dtype, pl.Enum)
     letters = np.array([ord(letter) for letter in column.dtype.categories], np.uint8)
-    codes: NDArray[np.uint8] = letters[column.to_physical().to_numpy()]
+    codes: NDArray[np.uint8] = letters.take(column.to_physical().to_numpy())
     return codes
