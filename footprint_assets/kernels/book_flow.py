@@ -1,7 +1,7 @@
 """Flow of the book price by price: every change of resting size as one item, and which levels each record changed.
 
 Arrays in, arrays out; the carried state makes any chunking of a day give the same bits as one pass. The rule that tells
-fills from pulls is that of ``book_events``: per record, the items add up to its added, filled and pulled quantity.
+fills from pulls is that of ``transforms.book``: per record, the items add up to its added, filled and pulled quantity.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ def book_flow(
     Returns:
         The items, and the levels each record changed.
 
-    The rule is that of ``book_events.book_events``: a change counts at every price both ladders show; a removal is a
+    The rule is that of ``transforms.book.book_events``: a change counts at every price both ladders show; a removal is a
     fill as far as unmatched trades of its event group explain it; snapshot rows, clears and the first ladder after a
     clear are no flow.
     """

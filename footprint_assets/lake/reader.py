@@ -148,12 +148,20 @@ class Partition:
         found = register_io_source(source, schema=schema, explain_name=str(self.path))
         return found if columns is None else found.select(columns)
 
-    def frame(self, columns: list[str] | None = None, *, prices: Prices = "fixed") -> pl.DataFrame:
+    def frame(
+        self,
+        columns: list[str] | None = None,
+        *,
+        prices: Prices = "fixed",
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
         """All rows at once, in contract types.
 
         Args:
             columns: Columns, in the order wanted; all where ``None``.
             prices: Form of the fixed-point prices.
+            where: Which rows, in terms of the columns wanted; all where ``None``. Row groups whose statistics say that
+                they hold none are not decoded.
 
         Returns:
             The rows, in the order they were written.
@@ -167,7 +175,8 @@ class Partition:
             if columns not in (None, stored.names):
                 # A wide table is read by few columns: the types of those alone are looked at.
                 lazy, stored = lazy.select(columns), _part(stored, columns)
-            return _typed(lazy, polars_schema(stored), _points_of(stored, prices)).collect()
+            typed = _typed(lazy, polars_schema(stored), _points_of(stored, prices))
+            return (typed if where is None else typed.filter(where)).collect()
 
     def batches(
         self,

@@ -16,7 +16,7 @@ import polars as pl
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
 from footprint_assets.kernels.bar5s import BAR_NS
-from footprint_assets.kernels.level_book import BookGrid, Rows
+from footprint_assets.kernels.level_book import Rows
 from footprint_assets.kernels.level_liquidity import Shocks
 from footprint_assets.transforms.approach_path import (
     PATH_INPUTS,
@@ -42,7 +42,13 @@ from footprint_assets.transforms.confluence import (
     profile_columns,
 )
 from footprint_assets.transforms.grid import floats
-from footprint_assets.transforms.level_book import book_grid, heavy_fills, level_book, rows_asked
+from footprint_assets.transforms.level_book import (
+    bars_reached,
+    book_grid,
+    heavy_fills,
+    level_book,
+    rows_asked,
+)
 from footprint_assets.transforms.level_history import TRENDS, Ending, LevelFacts, touch_columns
 from footprint_assets.transforms.level_tape import Aggressors, tape_columns
 from footprint_assets.transforms.level_values import level_polarity
@@ -82,8 +88,8 @@ class Market:
         aggressors: Who made the trades.
         moving: The levels that move.
         earlier: What earlier sessions say about prices.
-        book: The book by price.
-        shocks: Its heavy fills.
+        price5s: Rows of ``silver.future.market_by_price_10_price5s``.
+        shocks: Heavy fills of the book.
     """
 
     day: Day
@@ -93,7 +99,7 @@ class Market:
     aggressors: Aggressors
     moving: MovingLevels
     earlier: PriorProfiles
-    book: BookGrid
+    price5s: pl.DataFrame
     shocks: Shocks
 
     @classmethod
@@ -108,7 +114,6 @@ class Market:
 
         Raises:
             GridsDiffer: If ``bars`` and ``book`` are not of the same bars.
-            LevelBookRefused: If ``price5s`` has other bars or a hole between two ticks.
         """
         day = Day.of(given, session, tick_size)
         minutes = given.ohlcv.filter(pl.col("interval") == "1m").sort("bar_ts")
@@ -122,7 +127,7 @@ class Market:
             Aggressors.of(given.trades_clean, large_order),
             MovingLevels.of(day, given.level_series),
             PriorProfiles.of(day, given.prior_sessions, rules.footprint.ticks_per_row),
-            book_grid(given.price5s, day.start_ns),
+            given.price5s,
             heavy_fills(given.shocks),
         )
 
@@ -140,7 +145,7 @@ def approach(market: Market, episodes: pl.DataFrame, outcomes: pl.DataFrame, lev
         Rows of ``silver.future.market_by_price_10_{level}_approach``, sorted by episode and bar; none without an episode.
 
     Raises:
-        LevelBookRefused: If a level is off the tick grid.
+        LevelBookRefused: If ``price5s`` has other bars or a hole between two ticks, or a level is off the tick grid.
         StaleEpisodes: If the episodes were not made from these bars, or the outcomes not from them.
     """
     schema = contracts.load(TABLE).polars_schema
@@ -151,9 +156,10 @@ def approach(market: Market, episodes: pl.DataFrame, outcomes: pl.DataFrame, lev
     history = list(zip(attempts, Ending.of(episodes, outcomes, day.session), strict=True))
     polarity = level_polarity(market.session_levels, level)
     asked = _book_rows(attempts, len(day.start_ns), day.tick_size)
-    book_half = level_book(
-        market.book, asked, market.shocks, day.end_ns, day.tick_size, market.rules.level_liquidity
-    )
+    liquidity = market.rules.level_liquidity
+    reached = bars_reached(asked.bar, len(day.start_ns), liquidity)
+    book = book_grid(market.price5s, day.start_ns, reached)
+    book_half = level_book(book, asked, market.shocks, day.end_ns, day.tick_size, liquidity)
     found = list(_path_half(market, history, level, polarity, book_half))
     path_half = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
     measured = pl.DataFrame(path_half | book_half).select(pl.all().fill_nan(None))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from footprint_assets.errors import FootprintError
 from footprint_assets.kernels import level_book as kernel
 from footprint_assets.kernels.book_events import ASK, BID
-from footprint_assets.kernels.level_depth import level_depth
+from footprint_assets.kernels.level_depth import LONGEST_CHANGE, level_depth
 from footprint_assets.kernels.level_flow import level_flow
 from footprint_assets.kernels.level_liquidity import Shocks
 from footprint_assets.settings import PRICE_SCALE, LevelLiquiditySettings
@@ -112,18 +112,19 @@ def rows_asked(
     return kernel.Rows(bar, tick.astype(np.int64), direction)
 
 
-def book_grid(price5s: pl.DataFrame, start_ns: Int64) -> kernel.BookGrid:
-    """The book by price with prefix sums over its rows.
+def book_grid(price5s: pl.DataFrame, start_ns: Int64, wanted: NDArray[np.bool_]) -> kernel.BookGrid:
+    """The book by price of the bars wanted, with prefix sums over its rows; the others are bars without a price.
 
     Args:
         price5s: ``INPUT_COLUMNS`` of ``silver.future.market_by_price_10_price5s`` of one contract and date.
         start_ns: Starts of the five-second bars, ascending; int64[bars], ns since the epoch.
+        wanted: Whether a bar is read; bool[bars].
 
     Raises:
         LevelBookRefused: If ``price5s`` has other bars or a hole between two ticks.
     """
     ts, tick = _column(price5s, "bar_ts", pl.Int64), _column(price5s, "price_tick", pl.Int64)
-    offset, low, stray, hole = kernel.lay_out(start_ns, ts, tick)
+    every, low, stray, hole = kernel.lay_out(start_ns, ts, tick)
     if stray >= 0:
         raise LevelBookRefused(
             "the book by price has other bars than the five-second bars",
@@ -136,15 +137,37 @@ def book_grid(price5s: pl.DataFrame, start_ns: Int64) -> kernel.BookGrid:
             where={"row": hole, "price_tick": int(tick[hole])},
             remedy="materialise the book pass of this date again",
         )
-    sizes = tuple(_column(price5s, f"{side}_{name}", pl.Int64) for side in SIDES for name in _SIZES)
-    counts = tuple(_column(price5s, f"{side}_{name}", pl.Int32) for side in SIDES for name in _COUNTS)
-    shown = _column(price5s, "visible_ns", pl.Int64)
-    sums = kernel.prefix_sums(sizes, counts, shown, _column(price5s, "is_visible_eob", pl.UInt8))
-    held = [_column(price5s, f"{side}_qty_ns", pl.Int64) for side in SIDES]
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], wanted, [False]))))
+    rows = pl.concat(price5s[int(a) : int(b)] for a, b in [(0, 0), *every[edges].reshape(-1, 2).tolist()])
+    offset = np.concatenate(([0], np.cumsum(np.where(wanted, np.diff(every), 0))))
+    sizes = tuple(_column(rows, f"{side}_{name}", pl.Int64) for side in SIDES for name in _SIZES)
+    counts = tuple(_column(rows, f"{side}_{name}", pl.Int32) for side in SIDES for name in _COUNTS)
+    shown = _column(rows, "visible_ns", pl.Int64)
+    sums = kernel.prefix_sums(sizes, counts, shown, _column(rows, "is_visible_eob", pl.UInt8))
+    held = [_column(rows, f"{side}_qty_ns", pl.Int64) for side in SIDES]
     average = kernel.average_sizes(held[BID], held[ASK], shown)
-    largest = np.stack([_column(price5s, f"{side}_max_qty", pl.Int64) for side in SIDES], axis=1)
+    largest = np.stack([_column(rows, f"{side}_max_qty", pl.Int64) for side in SIDES], axis=1)
     best = kernel.best_prices(offset, low, sizes[0], sizes[len(_SIZES)])
     return kernel.BookGrid(offset, low, sums, average, largest, best)
+
+
+def bars_reached(asked: Int64, bars: int, settings: LevelLiquiditySettings) -> NDArray[np.bool_]:
+    """The bars the measures of some bars can read.
+
+    Args:
+        asked: Indices of the bars asked for; int64[rows].
+        bars: Bars there are.
+        settings: The longest look back.
+
+    Returns:
+        bool[bars].
+    """
+    back = max(settings.baseline_bars, *columns.WINDOWS, LONGEST_CHANGE)
+    steps = np.zeros(bars + 1, np.int64)
+    np.add.at(steps, np.maximum(asked - back, 0), 1)
+    np.add.at(steps, asked + 1, -1)
+    reached: NDArray[np.bool_] = np.cumsum(steps[:-1]) > 0
+    return reached
 
 
 def _column(rows: pl.DataFrame, name: str, dtype: type[pl.DataType]) -> NDArray[np.int64]:

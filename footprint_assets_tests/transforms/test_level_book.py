@@ -20,6 +20,7 @@ from footprint_assets.transforms.level_book import (
     INPUT_COLUMNS,
     SHOCK_COLUMNS,
     LevelBookRefused,
+    bars_reached,
     book_grid,
     heavy_fills,
     level_book,
@@ -63,7 +64,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 def at_level(book: Book, limits=DEFAULTS) -> pl.DataFrame:
     start_ns = book.bars["bar_ts"].to_physical().to_numpy()
     rows = rows_asked(*(np.array(column) for column in book.rows), book.bars.height, TICK)
-    grid = book_grid(book.price5s.select(INPUT_COLUMNS), start_ns)
+    # Only what can be read is: a measure that looked further back would find no price there.
+    reached = bars_reached(rows.bar, len(start_ns), limits)
+    grid = book_grid(book.price5s.select(INPUT_COLUMNS), start_ns, reached)
     shocks = heavy_fills(book.shocks.select(SHOCK_COLUMNS))
     measures = level_book(grid, rows, shocks, start_ns + BAR, TICK, limits)
     states = {name: pl.Int8 for name in measures if "_state_" in name}
