@@ -178,6 +178,12 @@ class TableInput:
                     frames.append(partition.frame(names))
         return pl.concat(frames)
 
+    def rows(self, symbol: str) -> int:
+        """Number of rows of one contract."""
+        return sum(
+            manifest.rows for (_, published), manifest in self.manifests().items() if published == symbol
+        )
+
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
         (day,) = self.dates
@@ -410,6 +416,7 @@ def each_contract(
     function: Callable[..., pl.DataFrame | tuple[pl.DataFrame, ...]],
     keys: Sequence[str],
     columns: Mapping[str, Sequence[str]],
+    rows_of: str = "",
 ) -> Callable[..., Iterator[Batch]]:
     """Run a per-contract function over every contract of the first input.
 
@@ -418,6 +425,7 @@ def each_contract(
             each key.
         keys: Dataset keys of the tables it gives, in the order of its frames.
         columns: The columns the function reads of an input; all of them where an input is not named.
+        rows_of: The input without whose rows there are none: where it is empty nothing else is read.
 
     Returns:
         A function for ``LakeTable.function``.
@@ -426,6 +434,9 @@ def each_contract(
     def over_contracts(scope: Scope, **inputs: TableInput) -> Iterator[Batch]:
         first = next(iter(inputs.values()))
         for symbol in first.symbols():
+            if rows_of and not inputs[rows_of].rows(symbol):
+                yield Batch(symbol)
+                continue
             frames = {name: table.frame(symbol, columns.get(name)) for name, table in inputs.items()}
             made = function(scope.of_contract(symbol), **frames)
             for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
