@@ -178,12 +178,6 @@ class TableInput:
                     frames.append(partition.frame(names))
         return pl.concat(frames)
 
-    def rows(self, symbol: str) -> int:
-        """Number of rows of one contract."""
-        return sum(
-            manifest.rows for (_, published), manifest in self.manifests().items() if published == symbol
-        )
-
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
         (day,) = self.dates
@@ -434,10 +428,13 @@ def each_contract(
     def over_contracts(scope: Scope, **inputs: TableInput) -> Iterator[Batch]:
         first = next(iter(inputs.values()))
         for symbol in first.symbols():
-            if rows_of and not inputs[rows_of].rows(symbol):
+            frames = {
+                name: inputs[name].frame(symbol, columns.get(name)) for name in inputs if name == rows_of
+            }
+            if any(rows.is_empty() for rows in frames.values()):
                 yield Batch(symbol)
                 continue
-            frames = {name: table.frame(symbol, columns.get(name)) for name, table in inputs.items()}
+            frames |= {n: inputs[n].frame(symbol, columns.get(n)) for n in inputs if n not in frames}
             made = function(scope.of_contract(symbol), **frames)
             for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
                 yield Batch(symbol, frame, key)

@@ -19,7 +19,9 @@ from footprint_assets.transforms.approach import PRIOR_COLUMNS, Market
 from footprint_assets.transforms.approach import approach as approach_rows
 from footprint_assets.transforms.approach_rows import (
     BOOK_COLUMNS,
+    EPISODE_COLUMNS,
     MINUTE_COLUMNS,
+    OUTCOME_COLUMNS,
     SERIES_COLUMNS,
     TRADE_COLUMNS,
     ApproachInputs,
@@ -140,6 +142,8 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
             **OHLCV,
         },
         columns={
+            "episodes": EPISODE_COLUMNS,
+            "outcomes": OUTCOME_COLUMNS,
             "bars": BARS_OF_APPROACH,
             "book": ("bar_ts", *BOOK_COLUMNS),
             "price5s": PRICE5S_OF_APPROACH,
