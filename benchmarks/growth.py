@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,17 @@ from benchmarks.run import run_side
 RECORDS = (100_000, 500_000, 2_000_000, 5_000_000)
 SESSIONS = (1, 5, 20)
 SESSION_RECORDS = 20_000
+PICTURES = ("growth-records", "growth-sessions")
+"""The pictures that ``draw`` draws."""
 _STAGES = {
-    "bronze": ("bronze.",),
-    "clean": ("silver.future.market_by_price_10_clean", "silver.future.trades_clean"),
-    "book pass": ("silver.future.market_by_price_10_bar5s (", "silver.future.market_by_price_10_bar5s_book"),
+    "bronze": r"bronze\.",
+    "clean": r"silver\.future\.(market_by_price_10|trades)_clean",
+    "book pass": r"silver\.future\.market_by_price_10_bar5s \(",
+    "levels": r"silver\..*(level|_approach|_episodes|_outcomes)",
+    "other silver": r"silver\.",
+    "gold": r"gold\.",
 }
-"""Stage to how its passes' first tables begin; every other pass belongs to the rest of its layer."""
+"""Stage to the passes it holds; the first that fits."""
 
 
 def measure(
@@ -47,9 +54,9 @@ def measure(
         data = Data(root, count)
         make_market(data)
         whole, passes = _of(day.WHOLE, "ours", data), _of(day.ACCOUNTS, "ours", data)
-        stages: dict[str, float] = {}
+        stages = dict.fromkeys(_STAGES, 0.0)
         for row in passes["passes"]:
-            stages[_stage(row["table"])] = stages.get(_stage(row["table"]), 0.0) + row["cpu_s"]
+            stages[stage_of(row["table"])] += row["cpu_s"]
         by_records.append(
             {
                 "records": count,
@@ -82,16 +89,14 @@ def _of(case: Case, name: str, data: Data) -> Facts:
     return run_side(case, side, data)
 
 
-def _stage(table_name: str) -> str:
-    for stage, begins in _STAGES.items():
-        if table_name.startswith(begins):
-            return stage
-    return "gold" if table_name.startswith("gold.") else "levels" if "level" in table_name else "other silver"
+def stage_of(table: str) -> str:
+    """The stage of a pass, by the label ``cases.day`` gives it."""
+    return next(stage for stage, names in _STAGES.items() if re.match(names, table))
 
 
 def markdown(document: Mapping[str, Any]) -> str:
     """The two tables of a document of :func:`measure`."""
-    stages = list(document["records"][-1]["stages"]) if document["records"] else []
+    stages = list(_STAGES)
     by_records = [
         [
             f"{row['records']:,}",
@@ -99,7 +104,7 @@ def markdown(document: Mapping[str, Any]) -> str:
             f"{row['wall_s'] / row['records'] * 1e6:.2f}",
             f"{row['cpu_s']:.1f}",
             f"{row['peak_mb']:,.0f}",
-            *(f"{row['stages'].get(stage, 0.0):.2f}" for stage in stages),
+            *(f"{row['stages'][stage]:.2f}" for stage in stages),
         ]
         for row in document["records"]
     ]
@@ -133,55 +138,68 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def draw(document: Mapping[str, Any], folder: Path) -> None:
-    """Draw ``growth-records.svg`` and ``growth-sessions.svg`` in the looks of the documentation's other pictures."""
-    import sys
-
+    """Draw ``PICTURES`` into the folder of the documentation's pictures, in the looks of the others."""
     sys.path.insert(0, str(folder))
     import style
 
-    source = "the simulated market of the benchmarks"
+    rows, source = document["records"], "A session of ES of the simulated market, by the benchmarks"
     figure, (time, memory) = style.canvas(5.2, (2, 1), "A trade date against its records", source)
-    rows = document["records"]
-    x = [row["records"] / 1e6 for row in rows]
-    for label, name, values in (
-        ("whole command", "ink", [row["wall_s"] for row in rows]),
-        *(
-            (stage, colour, [row["stages"].get(stage, 0.0) for row in rows])
-            for stage, colour in zip(
-                rows[-1]["stages"], ("buy", "sell", "depth", "vwap", "range", "prior"), strict=False
-            )
-        ),
-    ):
-        time.plot(x, values, color=style.colour(name), linewidth=1.4, marker="o", markersize=3.5)
-        style.note(time, values[-1], label, name)
-    memory.plot(
-        x,
-        [row["peak_mb"] for row in rows],
-        color=style.colour("ink"),
-        linewidth=1.4,
-        marker="o",
-        markersize=3.5,
-    )
-    style.note(memory, rows[-1]["peak_mb"], "peak")
-    for panel, words in ((time, "seconds"), (memory, "MB")):
-        panel.set_ylabel(words)
-        panel.set_xscale("log")
+    x = [row["records"] for row in rows]
+    lines = {"whole command": [row["wall_s"] for row in rows]} | {
+        stage: [row["stages"][stage] for row in rows] for stage in _STAGES
+    }
+    places = _apart({label: values[-1] for label, values in lines.items()}, 1.55)
+    for name, (label, values) in zip(_COLOURS, lines.items(), strict=False):
+        _plot(style, time, x, values, name)
+        style.note(time, places[label], label, name)
     time.set_yscale("log")
-    memory.set_ylim(bottom=0)
-    memory.set_xlabel("million MBP-10 records of the session")
-    style.save(figure, folder / "growth-records.svg")
+    time.set_ylim(top=2 * max(places.values()))
+    time.set_ylabel("seconds")
+    time.yaxis.set_major_formatter("{x:g}")
+    time.minorticks_off()
+    _plot(style, memory, x, [row["peak_mb"] for row in rows], "ink")
+    memory.set_xlabel("MBP-10 records of the session")
+    _finish(style, memory, x, [f"{count / 1e6:g} M" for count in x])
+    style.save(figure, folder / f"{PICTURES[0]}.svg")
 
+    rows, source = document["sessions"], f"Sessions of {document['session_records']:,} records, one worker"
     figure, (time, memory) = style.canvas(4.2, (1, 1), "A backfill against its sessions", source)
-    rows = document["sessions"]
     x = [row["sessions"] for row in rows]
-    for panel, values, words, label in (
-        (time, [row["wall_s"] / row["sessions"] for row in rows], "seconds", "a session"),
-        (memory, [row["peak_mb"] for row in rows], "MB", "peak"),
-    ):
-        panel.plot(x, values, color=style.colour("ink"), linewidth=1.4, marker="o", markersize=3.5)
-        style.note(panel, values[-1], label)
-        panel.set_ylabel(words)
-        panel.set_xscale("log")
-        panel.set_ylim(bottom=0)
-    memory.set_xlabel(f"sessions of {document['session_records']:,} records")
-    style.save(figure, folder / "growth-sessions.svg")
+    each = [row["wall_s"] / row["sessions"] for row in rows]
+    _plot(style, time, x, each, "ink")
+    style.note(time, each[-1], "a session")
+    time.set_ylabel("seconds")
+    time.set_ylim(0, 1.2 * max(each))
+    _plot(style, memory, x, [row["peak_mb"] for row in rows], "ink")
+    memory.set_xlabel("sessions")
+    _finish(style, memory, x, [str(count) for count in x])
+    style.save(figure, folder / f"{PICTURES[1]}.svg")
+
+
+_COLOURS = ("ink", "buy", "sell", "depth", "vwap", "range", "prior", "average")
+
+
+def _plot(style: Any, panel: Any, x: Sequence[float], y: Sequence[float], name: str) -> None:
+    panel.plot(x, y, color=style.colour(name), linewidth=1.4, marker="o", markersize=3.5)
+
+
+def _finish(style: Any, memory: Any, x: Sequence[float], labels: Sequence[str]) -> None:
+    """The panel of memory, and the axis both panels share."""
+    (line,) = memory.lines
+    peak = list(line.get_ydata())
+    style.note(memory, peak[-1], "peak")
+    memory.set_ylabel("MB")
+    memory.set_ylim(0, 1.2 * max(peak))
+    memory.set_xscale("log")
+    memory.set_xticks(x, labels=labels)
+    memory.minorticks_off()
+
+
+def _apart(places: Mapping[str, float], factor: float) -> dict[str, float]:
+    """Heights on a logarithmic axis moved up until no two labels touch."""
+    moved: dict[str, float] = {}
+    lowest = 0.0
+    for label, place in sorted(places.items(), key=lambda item: item[1]):
+        moved[label] = max(place, lowest)
+        lowest = moved[label] * factor
+    return moved

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_MB = 1024
+_KB_A_MB = 1024
 _STATUS = Path("/proc/self/status")
 
 
@@ -64,9 +64,18 @@ def peak_mb() -> float:
     return _memory("VmHWM")
 
 
+def available_gb() -> float:
+    """Memory that a new process could have now, GB."""
+    return _kilobytes(Path("/proc/meminfo"), "MemAvailable") / 1e6
+
+
 def _memory(field: str) -> float:
-    (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) / _MB
+    return _kilobytes(_STATUS, field) / _KB_A_MB
+
+
+def _kilobytes(file: Path, field: str) -> int:
+    (line,) = (line for line in file.read_text().splitlines() if line.startswith(f"{field}:"))
+    return int(line.split()[1])
 
 
 def _cpu() -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import market
 from benchmarks.market import Data
+from benchmarks.measure import available_gb
 from benchmarks.model import Case, Facts, Result, Results, Side
 from benchmarks.process import side_command, told_by
 
@@ -98,7 +99,7 @@ def compare(case: Case, results: Results) -> None:
 
 def _fits(side: Side, data: Data, tell: Tell) -> bool:
     needed = side.needs_gb * data.records / 10_000_000
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    free = available_gb()
     if needed > free:
         tell(f"left out: {side.name} needs {needed:.0f} GB of memory, {free:.0f} GB are free")
     return needed <= free

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import subprocess
@@ -10,8 +11,21 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from benchmarks import growth, report
+from benchmarks.cases import CASES, bars, day
+from benchmarks.market import BRONZE, ROLL, TRADES, Data, make_lake, publish
+from benchmarks.model import Case, Line, Result, ratio, value
+from benchmarks.process import run_here
+from benchmarks.run import PeersDisagree, compare
+from footprint_assets import calendar as cme
+from footprint_assets.assets import tables
+from footprint_assets.lake import Lake
+from footprint_assets.tables import passes
+from footprint_assets.transforms.book_batch import INPUT_COLUMNS
+from footprint_assets.transforms.book_pass import book_pass
 from footprint_assets_tests.conftest import REPOSITORY
 
 needs_duckdb = pytest.mark.skipif(
@@ -21,14 +35,6 @@ needs_proc = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="memory is read from Linux's /proc"
 )
 pytestmark = [needs_duckdb, needs_proc]
-
-if importlib.util.find_spec("duckdb"):
-    from benchmarks import report
-    from benchmarks.cases import CASES, bars
-    from benchmarks.market import Data, make_lake
-    from benchmarks.model import Case, Line, Result, ratio, value
-    from benchmarks.process import run_here
-    from benchmarks.run import PeersDisagree, compare
 
 RECORDS = 20_000
 OWN_PROCESSES = {"day", "start", "at_once", "backfill", "accounts"}
@@ -61,21 +67,14 @@ def test_every_peer_gives_what_ours_gives(case: Case, data: Data) -> None:
 
 
 def test_the_bars_of_the_comparison_are_those_of_the_published_tables(data: Data) -> None:
-    """Averages and order-flow imbalance that the lake publishes too, of every bar with a record."""
-    from footprint_assets import calendar as cme
-    from footprint_assets.lake import Lake
-    from footprint_assets.transforms.book_batch import INPUT_COLUMNS
-    from footprint_assets.transforms.book_pass import book_pass
-
-    day, (symbol, _) = bars.DAY, data.front()
-    with Lake(data.lake).read(bars.CLEAN, day, symbol) as partition:
+    """What the lake publishes too, of every bar with a record."""
+    symbol, _ = data.front()
+    with Lake(data.lake).read(bars.CLEAN, bars.DAY, symbol) as partition:
         frames = list(partition.frames(columns=list(INPUT_COLUMNS)))
-    tables: dict[str, list[object]] = {}
-    for key, rows in book_pass(frames, cme.session(day), data.settings().roots["ES"].tick_size_nanos):
-        tables.setdefault(key.removeprefix("silver.future.market_by_price_10_"), []).append(rows)
-    import polars as pl
-
-    table = pl.concat(tables["bar5s"])
+    made: dict[str, list[pl.DataFrame]] = {}
+    for key, rows in book_pass(frames, cme.session(bars.DAY), data.settings().roots["ES"].tick_size_nanos):
+        made.setdefault(key.removeprefix("silver.future.market_by_price_10_"), []).append(rows)
+    table = pl.concat(made["bar5s"])
     published = table.filter(pl.col("bar5s_meta_msg_cnt_sum") > 0)
     with bars.polars(data) as (work, _):
         ours = work()
@@ -86,6 +85,26 @@ def test_the_bars_of_the_comparison_are_those_of_the_published_tables(data: Data
     )
     depth = sum(ours[f"bid_sz_{k:02d}"].to_numpy() for k in range(10))
     np.testing.assert_allclose(depth, published["bar5s_depth_bid10_qty_twa"].to_numpy(), rtol=1e-9)
+
+
+def test_accounts_tell_validation_from_sealing_and_put_everything_back(data: Data) -> None:
+    plain = hashlib.sha256
+    clock = day.Clock()
+    with data.lake_with([ROLL]) as lake, day.accounted(clock):
+        publish(data.settings(lake), BRONZE)
+        assert hashlib.sha256(b"a").hexdigest() == plain(b"a").hexdigest()
+    assert hashlib.sha256 is plain
+    assert clock.spent[day.VALIDATION] > 0
+    assert clock.spent[day.SEALING] > 0
+
+
+def test_every_pass_belongs_to_a_stage_of_growth(data: Data) -> None:
+    together = passes(tables(data.settings()))
+    stages = {day.label(one): growth.stage_of(day.label(one)) for one in together}
+    of_book = next(one for one in together if bars.BARS in one[0].pass_keys)
+    assert [name for name, stage in stages.items() if stage == "book pass"] == [day.label(of_book)]
+    assert {name for name, stage in stages.items() if stage == "clean"} == {bars.CLEAN, TRADES}
+    assert {stage for name, stage in stages.items() if "approach" in name} == {"levels"}
 
 
 def test_sides_that_disagree_are_refused() -> None:

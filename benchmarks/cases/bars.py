@@ -380,11 +380,11 @@ KERNELS = Case(
     "bars",
     "Five-second bars of the book, in memory",
     (
-        Side("ours", ours, repeats=REPEATS),
+        Side("ours", ours, repeats=REPEATS, needs_gb=7.0),
         Side("ours, every table of the book pass", complete, environment={"FOOTPRINT_THREADS": "1"}),
-        Side("polars", polars, repeats=REPEATS),
-        Side("DuckDB", duckdb, repeats=REPEATS),
-        Side("pandas", pandas, repeats=REPEATS),
+        Side("polars", polars, repeats=REPEATS, needs_gb=8.0),
+        Side("DuckDB", duckdb, repeats=REPEATS, needs_gb=8.0),
+        Side("pandas", pandas, repeats=REPEATS, needs_gb=14.0),
     ),
     (
         faster("bars, basic set: wall, polars / ours", "polars", 6.0),

@@ -9,14 +9,17 @@ import functools
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.cases.bronze import zstd_alone
 from benchmarks.market import DAY, Data, run_command
 from benchmarks.measure import peak_mb, reset_peak
 from benchmarks.model import Case, Facts, Line, Prepared, Side, value, within
+
+if TYPE_CHECKING:
+    from footprint_assets.tables import LakeTable
 
 _ZSTD = "floor: zstd alone"
 VALIDATION, SEALING = "validation", "manifest, hash, fsync"
@@ -42,8 +45,8 @@ def passes_of_the_day(data: Data) -> Prepared:
     from footprint_assets.resources import Workbench
     from footprint_assets.tables import Scope, passes, stage_pass
 
-    clock = _Clock()
-    with data.scratch() as folder, _accounted(clock):
+    clock = Clock()
+    with data.scratch() as folder, accounted(clock):
         settings = data.settings(folder / "lake")
 
         def work() -> list[Facts]:
@@ -59,7 +62,7 @@ def passes_of_the_day(data: Data) -> Prepared:
                         table.stage.publish()
                 rows.append(
                     {
-                        "table": together[0].key + (f" (+{len(together) - 1})" if len(together) > 1 else ""),
+                        "table": label(together),
                         "rows": sum(getattr(table, "rows", 0) for table in staged),
                         "wall_s": time.perf_counter() - started,
                         "cpu_s": time.process_time() - cpu,
@@ -73,6 +76,11 @@ def passes_of_the_day(data: Data) -> Prepared:
         yield work, _shares
 
 
+def label(together: Sequence[LakeTable]) -> str:
+    """What the report calls a pass: its first table, and how many more it gives."""
+    return together[0].key + (f" (+{len(together) - 1})" if len(together) > 1 else "")
+
+
 def _shares(rows: list[Facts]) -> Facts:
     """The rows, and what share of the time went into validation and into sealing: of all, and the largest of one pass."""
     found: Facts = {"passes": rows}
@@ -83,7 +91,7 @@ def _shares(rows: list[Facts]) -> Facts:
     return found
 
 
-class _Clock:
+class Clock:
     """Time spent in wrapped functions by kind; a wrapped function inside another counts once, for the outer one."""
 
     def __init__(self) -> None:
@@ -110,32 +118,27 @@ class _Clock:
 class _TimedHash:
     """A SHA-256 whose updates are timed."""
 
-    def __init__(self, clock: _Clock, plain: Callable[..., Any], data: bytes = b"") -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, plain: Callable[..., Any], data: bytes = b"") -> None:
         self._hash = plain()
         self.update = clock.timed(SEALING, self._hash.update)
         if data:
             self.update(data)
 
-    def digest(self) -> bytes:
-        return bytes(self._hash.digest())
-
-    def hexdigest(self) -> str:
-        return str(self._hash.hexdigest())
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hash, name)
 
 
 @contextmanager
-def _accounted(clock: _Clock) -> Iterator[None]:
+def accounted(clock: Clock) -> Iterator[None]:
     """Wrap what validates and what makes a partition durable, for as long as this lasts."""
     from footprint_assets.contracts import Validator
-    from footprint_assets.lake import fsops, parquet, reader
-    from footprint_assets.lake.writer import Stage
+    from footprint_assets.lake import fsops, reader, writer
 
     places: list[tuple[Any, str, str]] = [(Validator, "validate", VALIDATION)]
     places += [(fsops, name, SEALING) for name in ("fsync", "fsync_dir", "write_file")]
     places += [
-        (Stage, "publish", SEALING),
-        (parquet, "time_range", SEALING),
+        (writer.Stage, "publish", SEALING),
+        (writer, "time_range", SEALING),
         (reader, "file_sha256", SEALING),
     ]
     plain = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
