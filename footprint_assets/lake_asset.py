@@ -111,6 +111,7 @@ def lake_asset(
     inputs: Mapping[str, str],
     columns: Mapping[str, Sequence[str]] | None = None,
     config: Config = lambda _: (),
+    rows_of: str = "",
 ) -> Callable[[Callable[..., pl.DataFrame]], LakeTable]:
     """Declare a table computed contract by contract: frames of one contract in, its rows out.
 
@@ -119,13 +120,16 @@ def lake_asset(
         inputs: Input name to dataset key, read at the same trade date.
         columns: Input name to the columns the function reads of it; all of them where an input is not named.
         config: The settings groups the numbers depend on.
+        rows_of: The input without whose rows the table has none: where it is empty nothing else is read.
 
     Returns:
         A decorator that makes a :class:`LakeTable` of ``(scope, **frames) -> DataFrame``.
     """
 
     def declare(function: Callable[..., pl.DataFrame]) -> LakeTable:
-        return LakeTable(key, each_contract(function, [key], columns or {}), function, inputs, {}, config)
+        return LakeTable(
+            key, each_contract(function, [key], columns or {}, rows_of), function, inputs, {}, config
+        )
 
     return declare
 
