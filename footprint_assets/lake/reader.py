@@ -40,7 +40,7 @@ Prices = Literal["fixed", "points"]
 """``fixed``: int64 in 1e-9 points, as stored. ``points``: float64 points."""
 
 BATCH_ROWS = 65_536
-"""Rows of a batch, half a row group: 30 MB of book. A pass holds a few of them at a time; half as many rows cost 10 % more
+"""Rows of a batch, a row group: 30 MB of book. A pass holds a few of them at a time; half as many rows cost 10 % more
 CPU a row, twice as many 3 % less."""
 
 _WAIT_S = 5.0
