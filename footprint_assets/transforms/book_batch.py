@@ -27,6 +27,9 @@ INPUT_COLUMNS = (
 )  # fmt: skip
 """What the book pass needs of ``silver.future.market_by_price_10_clean``."""
 
+FRAME_ROWS = 65_536
+"""Rows handed out together at least, but at the end: a frame of a dozen columns costs as much as thousands of rows."""
+
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 
@@ -156,6 +159,25 @@ def book_batches(frames: Iterable[pl.DataFrame], session: Session) -> Iterator[B
             yield reader.read(frame)
 
 
+class WaitingRows:
+    """Rows of a table, column by column, until they are worth a frame."""
+
+    def __init__(self, columns: int) -> None:
+        self._parts = [np.empty((columns, 0), np.int64)]
+
+    def add(self, rows: Int64) -> None:
+        """Add rows, int64[columns, rows], that follow those added before."""
+        if rows.shape[1]:
+            self._parts.append(rows)
+
+    def take(self, least: int = FRAME_ROWS) -> Int64:
+        """All rows, int64[columns, rows], which wait no longer; none while they are fewer than ``least``."""
+        if sum(part.shape[1] for part in self._parts) < least:
+            return self._parts[0]
+        taken, self._parts = np.concatenate(self._parts, axis=1), self._parts[:1]
+        return taken
+
+
 def ticks(price: Int64, tick_size_nanos: int, symbol: str | None) -> Int64:
     """Prices in ticks.
 
@@ -201,5 +223,5 @@ def _codes(column: pl.Series) -> NDArray[np.uint8]:
     """ASCII codes of a one-letter Enum column."""
     assert isinstance(column.dtype, pl.Enum)
     letters = np.array([ord(letter) for letter in column.dtype.categories], np.uint8)
-    codes: NDArray[np.uint8] = letters[column.to_physical().to_numpy()]
+    codes: NDArray[np.uint8] = letters.take(column.to_physical().to_numpy())
     return codes
