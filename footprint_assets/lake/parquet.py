@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from footprint_assets.background import Behind
 from footprint_assets.lake import fsops
 from footprint_assets.lake.errors import SchemaMismatch
 from footprint_assets.lake.manifest import ContractRef, FileEntry, Scalar, TimeRange
@@ -126,9 +128,10 @@ class PartFile:
         self._nothing = schema.empty_table().columns
         self._waiting = list(self._nothing)
         self._waiting_rows = 0
+        self._behind = Behind()
 
     def append(self, table: pa.Table) -> None:
-        """Add rows of the contract's exact schema."""
+        """Add rows of the contract's exact schema; a full row group is written while the next one is gathered."""
         self.rows += table.num_rows
         self._waiting = [
             pa.chunked_array([*waiting.chunks, *column.chunks], column.type)
@@ -136,7 +139,7 @@ class PartFile:
         ]
         self._waiting_rows += table.num_rows
         while self._waiting_rows >= ROW_GROUP_ROWS:
-            self._write_group()
+            self._behind.run(partial(self._write, self._next_group()))
 
     def close(self) -> FileEntry:
         """Write what waits, make the file durable, and read its footer back.
@@ -147,8 +150,9 @@ class PartFile:
         Raises:
             SchemaMismatch: The footer read back is not what was written.
         """
+        self._behind.close()
         if self._waiting_rows:
-            self._write_group()
+            self._write(self._next_group())
         self._writer.close()
         self._stream.flush()
         self._sink.sync()
@@ -175,25 +179,34 @@ class PartFile:
         """Close without finishing; the caller removes the file."""
         self._sink.abandon()
         with contextlib.suppress(pa.ArrowException, OSError):
+            self._behind.close()
+        with contextlib.suppress(pa.ArrowException, OSError):
             self._writer.close()
         self._sink.close()
 
-    def _write_group(self) -> None:
-        group = pa.Table.from_arrays([*self._next_group()], schema=self._writer.schema)
-        self._writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
-        self._waiting_rows -= group.num_rows
+    def _next_group(self) -> list[pa.ChunkedArray]:
+        """Take the columns of one row group out of what waits. An empty slice would hold the batch it is cut from."""
+        group = [column.slice(0, ROW_GROUP_ROWS) for column in self._waiting]
+        self._waiting_rows -= len(group[0])
+        self._waiting = (
+            [column.slice(ROW_GROUP_ROWS) for column in self._waiting]
+            if self._waiting_rows
+            else list(self._nothing)
+        )
+        return group
 
-    def _next_group(self) -> Iterator[pa.Array]:
-        """Take the columns of one row group out of what waits; each gives its batches up before the next is joined.
+    def _write(self, group: list[pa.ChunkedArray]) -> None:
+        """Write a row group; each column gives its batches up before the next is joined.
 
         One chunk a column: page borders, and with them the bytes, must not follow the batches' borders. A batch that is
-        a row group is not copied. Where nothing waits any more, nothing holds a batch: an empty slice would.
+        a row group is not copied.
         """
-        for position, column in enumerate(self._waiting):
-            rest = column.slice(ROW_GROUP_ROWS) if len(column) > ROW_GROUP_ROWS else self._nothing[position]
-            self._waiting[position] = rest
-            chunks = column.slice(0, ROW_GROUP_ROWS).chunks
-            yield chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+        for position in range(len(group)):
+            chunks = group[position].chunks
+            group[position] = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+        self._writer.write_table(
+            pa.Table.from_arrays(group, schema=self._writer.schema), row_group_size=ROW_GROUP_ROWS
+        )
 
 
 def time_range(paths: list[Path]) -> TimeRange | None:
