@@ -219,19 +219,11 @@ def follow(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen 
     begin, stop, b, action, side, flags, price, ladder_price, ladder_size, differs, end, shown, known, tick_size,
     priorities, sizes, sums, counts, micro, entropy,
 ):  # fmt: skip
-    """Follow the ladder over some records, the first of bar ``b``: order-flow imbalance, records by the band of their own price, what a clear wipes out.
+    """Follow the ladder over some records, the first of bar ``b``; returns how many prices are off the tick grid.
 
-    Args:
-        ladder_price: int64[20, n], bids first.
-        ladder_size: int32[20, n].
-        differs: Levels each record changed, as in ``BookFlow``; uint16[2, n].
-        priorities: Ladder that the first record meets; int64[20].
-        sizes: int64[20].
-        micro: Microprice before the record as a priority of either side; int64[2, n].
-        entropy: Entropy of a side's sizes after it, in units of ten equal levels; float64[2, stop - begin].
-
-    Returns:
-        How many prices are off the tick grid.
+    Counts order-flow imbalance, records by the band of their own price, and what a clear wipes out. Ladders come as
+    ``[20, n]``, bids first. Writes the microprice before each record as a priority of either side (``micro``, ``[2, n]``),
+    and the entropy of a side's sizes after it in units of ten equal levels (``entropy``, ``[2, stop - begin]``).
     """
     unit, off = 1.0 / (_LOG_UNIT * math.log(LEVELS)), 0
     micro_bid, micro_ask = sums[_MICRO + BID], sums[_MICRO + ASK]
@@ -300,7 +292,7 @@ def _q_log_q_of(size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _entropy(depth, q_log_q):  # type: ignore[no-untyped-def]
-    """ln D - (1/D) sum q ln q, in log units."""
+    """Ln D - (1/D) sum q ln q, in log units."""
     return (_q_log_q_of(depth) - q_log_q) / depth if depth > 0 else 0.0
 
 
@@ -337,19 +329,15 @@ def add_flow(  # type: ignore[no-untyped-def]
             row = counts[b]
         band = _band(micro[side, i] - _priority(price, side))
         if band < BANDS:
-            row[FLOW + side * BANDS + band] += added
-            row[FLOW + (2 + side) * BANDS + band] += filled + pulled
+            row[FLOW + ((0 if added > 0 else 2) + side) * BANDS + band] += added + filled + pulled
         behind = _behind(best, price, side)
         band, away = _tick_band(behind, tick_size), np.int64(behind * per_tick + 0.5)
         still = 1 if price == best and price == ladder_price[side, 0, i] else 0
-        row[SIDE_FLOW + ADD * 2 + side] += added
-        row[SIDE_FLOW + PULL * 2 + side] += pulled
-        row[BEST_FLOW + ADD * 2 + side] += added * still
-        row[BEST_FLOW + PULL * 2 + side] += pulled * still
+        moved, what = added + pulled, ADD if added > 0 else PULL
+        row[SIDE_FLOW + what * 2 + side] += moved
+        row[BEST_FLOW + what * 2 + side] += moved * still
         if band < TICK_BANDS:
-            row[TICK_FLOW + (ADD * 2 + side) * TICK_BANDS + band] += added
-            row[TICK_FLOW + (PULL * 2 + side) * TICK_BANDS + band] += pulled
-        moved = added + pulled
+            row[TICK_FLOW + (what * 2 + side) * TICK_BANDS + band] += moved
         row[ACTIVITY] += moved
         row[ACTIVITY + 1] += moved * away
         row[ACTIVITY + 2] += moved * away * away

@@ -21,6 +21,7 @@ from footprint_assets.kernels.bar5s_states import (
     FIRST_STATE,
     MID,
     STATES,
+    STOIKOV,
     TILE,
     load,
     measure,
@@ -28,6 +29,7 @@ from footprint_assets.kernels.bar5s_states import (
 )
 from footprint_assets.kernels.book_events import LEVELS
 from footprint_assets.kernels.book_flow import BookFlow
+from footprint_assets.kernels.fits import STOIKOV_STATES
 from footprint_assets.kernels.lanes import LANES, add_weighted, lane_total
 
 Int64 = NDArray[np.int64]
@@ -57,6 +59,8 @@ class BarState:
     lanes: Float64 = field(default_factory=lambda: np.zeros(AVERAGED * 2 * LANES))
     # lowest and highest mid of the bar
     mid: Float64 = field(default_factory=lambda: np.array([np.inf, -np.inf]))
+    # time of the bar by state of the best quote
+    dwell: Float64 = field(default_factory=lambda: np.zeros(STOIKOV_STATES))
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class ClosedBars:
             defined while it lasted.
         last: State at the end of the bar; float64[bars, STATES], NaN where not defined.
         mid: First, lowest and highest mid that lasted, half ticks; float64[bars, 3].
+        quote: Shares of the quoted time by state of the best quote in the table of ``fits``; float64[bars, STOIKOV_STATES],
+            NaN where it was never quoted with a positive spread.
         stale_ns: Time from the last event to the end of the bar; int64[bars], ns.
         last_row: Row of the chunk that left the last state; ``CARRIED`` from an earlier chunk, ``NO_STATE``; int64[bars].
     """
@@ -79,6 +85,7 @@ class ClosedBars:
     average: Float64
     last: Float64
     mid: Float64
+    quote: Float64
     stale_ns: Int64
     last_row: Int64
 
@@ -94,6 +101,7 @@ class ClosedBars:
             np.empty((bars, AVERAGED), np.float64),
             np.empty((bars, STATES), np.float64),
             np.empty((bars, 3), np.float64),
+            np.empty((bars, STOIKOV_STATES), np.float64),
             np.empty(bars, np.int64),
             np.empty(bars, np.int64),
         )
@@ -104,8 +112,16 @@ class ClosedBars:
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _dwell(time, one, other, dwell):  # type: ignore[no-untyped-def]
+    """Add the time a best quote lasted, half to either of its states."""
+    if one == one:
+        dwell[int(one)] += time / 2
+        dwell[int(other)] += time / 2
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _hold(time, lane, held, first, lanes, mid):  # type: ignore[no-untyped-def]
+def _hold(time, lane, held, first, lanes, mid, dwell):  # type: ignore[no-untyped-def]
     """Let the state of an earlier bar or chunk count for the time it lasted."""
     if time == 0:
         return
@@ -116,12 +132,13 @@ def _hold(time, lane, held, first, lanes, mid):  # type: ignore[no-untyped-def]
                 first[j] = value
             lanes[j * 2 * LANES + lane] += (value - first[j]) * time
             lanes[j * 2 * LANES + LANES + lane] += time
+    _dwell(time, held[STOIKOV], held[STOIKOV + 1], dwell)
     if held[MID] == held[MID]:
         mid[0], mid[1] = min(mid[0], held[MID]), max(mid[1], held[MID])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _average(begin, count, lane, lasted, tile, weights, first, lanes, scratch, mid):  # type: ignore[no-untyped-def]
+def _average(begin, count, lane, lasted, tile, weights, first, lanes, scratch, mid, dwell):  # type: ignore[no-untyped-def]
     """Add some ladders of a tile to the open bar; ``lane`` is the number of the first one within the bar, modulo 8."""
     blocks = (lane + count + LANES - 1) // LANES
     weights[:LANES] = 0.0
@@ -145,11 +162,19 @@ def _average(begin, count, lane, lasted, tile, weights, first, lanes, scratch, m
         value = tile[FIRST_STATE + MID * TILE + begin + i]
         if lasted[i] > 0.0 and value == value:
             mid[0], mid[1] = min(mid[0], value), max(mid[1], value)
+            at = FIRST_STATE + STOIKOV * TILE + begin + i
+            _dwell(lasted[i], tile[at], tile[at + TILE], dwell)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _close(held, first, lanes, mid, out_average, out_last, out_mid):  # type: ignore[no-untyped-def]
+def _close(held, first, lanes, mid, dwell, out_average, out_last, out_mid, out_quote):  # type: ignore[no-untyped-def]
     """Write the open bar and open the next one."""
+    quoted = 0.0
+    for j in range(STOIKOV_STATES):
+        quoted += dwell[j]
+    for j in range(STOIKOV_STATES):
+        out_quote[j] = dwell[j] / quoted
+        dwell[j] = 0.0
     seen = first[MID] == first[MID]
     out_mid[0] = first[MID]
     out_mid[1], out_mid[2] = mid[0] if seen else np.nan, mid[1] if seen else np.nan
@@ -175,12 +200,12 @@ def _run(  # type: ignore[no-untyped-def]
     action, side, flags, price, prices, sizes, differs, kept_priorities, kept_sizes, kept_sums, counts, micro,
     ladder_price, ladder_size, ladder_orders, tick_size, per_tick, per_point,
     lasted, opening, shown, end, closed, carried, records, held_lane,
-    tile, entropy, weights, held, first, lanes, mid, out_average, out_last, out_mid, out_row,
+    tile, entropy, weights, held, first, lanes, mid, dwell, out_average, out_last, out_mid, out_quote, out_row,
 ):  # fmt: skip
     """Average the states of a chunk."""
     n, b, off, begin, taken = ladder_price.shape[2], 0, 0, 0, CARRIED
     scratch = np.zeros(2 * LANES)
-    _hold(opening[0], held_lane % LANES, held, first, lanes, mid)
+    _hold(opening[0], held_lane % LANES, held, first, lanes, mid, dwell)
     for tile_begin in range(0, n, TILE):
         tile_end = min(tile_begin + TILE, n)
         load(tile_begin, ladder_price, ladder_size, ladder_orders, tick_size, tile)
@@ -195,7 +220,7 @@ def _run(  # type: ignore[no-untyped-def]
                 _average(
                     begin - tile_begin,
                     stop - begin,
-                    (records % LANES),
+                    records % LANES,
                     lasted[begin:stop],
                     tile,
                     weights,
@@ -203,6 +228,7 @@ def _run(  # type: ignore[no-untyped-def]
                     lanes,
                     scratch,
                     mid,
+                    dwell,
                 )
                 records += stop - begin
                 begin = stop
@@ -213,11 +239,11 @@ def _run(  # type: ignore[no-untyped-def]
                     taken = row
             if end[b] > tile_end or b == closed:
                 break
-            _close(held, first, lanes, mid, out_average[b], out_last[b], out_mid[b])
+            _close(held, first, lanes, mid, dwell, out_average[b], out_last[b], out_mid[b], out_quote[b])
             out_row[b] = shown[stop - 1] if stop > 0 else carried
             b += 1
             records = 0
-            _hold(opening[b], 0, held, first, lanes, mid)
+            _hold(opening[b], 0, held, first, lanes, mid, dwell)
     return off
 
 
@@ -295,8 +321,8 @@ def scan(
         ladder_price, ladder_size, ladder_orders, tick_size, tick_size / unit, POINT_NANOS / unit,
         lasted, opening, shown, end, closed, before, clock[_RECORDS], clock[_LANE],
         state.tile, state.tile[ENTROPIES * TILE : (ENTROPIES + 2) * TILE].reshape(2, TILE),
-        state.weights, state.held, state.first, state.lanes, state.mid,
-        out.average, out.last, out.mid, out.last_row,
+        state.weights, state.held, state.first, state.lanes, state.mid, state.dwell,
+        out.average, out.last, out.mid, out.quote, out.last_row,
     )  # fmt: skip
     if off:
         raise OffTickGrid
@@ -341,6 +367,12 @@ def finish(state: BarState) -> ClosedBars:
     out.start_ns[0], out.counts[0] = clock[_BAR], state.flows.counts
     out.stale_ns[0], out.last_row[0] = end - clock[_LAST_EVENT], clock[_STATE]
     if clock[_STATE] != NO_STATE:
-        _hold(end - clock[_SINCE], clock[_LANE] % LANES, state.held, state.first, state.lanes, state.mid)
-    _close(state.held, state.first, state.lanes, state.mid, out.average[0], out.last[0], out.mid[0])
+        _hold(
+            end - clock[_SINCE], clock[_LANE] % LANES,
+            state.held, state.first, state.lanes, state.mid, state.dwell,
+        )  # fmt: skip
+    _close(
+        state.held, state.first, state.lanes, state.mid, state.dwell,
+        out.average[0], out.last[0], out.mid[0], out.quote[0],
+    )  # fmt: skip
     return out

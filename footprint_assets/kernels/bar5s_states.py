@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from footprint_assets.kernels.bar5s import BANDS, POINT_NANOS, SWEEPS, TICK_BANDS
 from footprint_assets.kernels.book_events import ASK, BID, LEVELS, UNDEF_PRICE
-from footprint_assets.kernels.fits import STOIKOV_BUCKETS, STOIKOV_SPREADS, STOIKOV_STATES
+from footprint_assets.kernels.fits import STOIKOV_BUCKETS, STOIKOV_SPREADS
 
 Float64 = NDArray[np.float64]
 
@@ -33,12 +33,11 @@ BAND_QTY = CDI + BANDS  # [side][band]
 BAND_FRAC = BAND_QTY + 2 * BANDS  # [side][band]
 TICK_QTY = BAND_FRAC + 2 * BANDS  # [side][tick band]
 IS_WIDE, IS_LOCKED, IS_CROSSED, IS_ONE_SIDED = range(TICK_QTY + 2 * TICK_BANDS, TICK_QTY + 2 * TICK_BANDS + 4)
-STOIKOV = IS_ONE_SIDED + 1  # [state]; a balanced book is half in both middle buckets
-AVERAGED = STOIKOV + STOIKOV_STATES
-VISIBLE = (
-    AVERAGED  # [side]; ticks from the first to the last level of a full ladder, wanted of the last state only
-)
-STATES = VISIBLE + 2
+AVERAGED = IS_ONE_SIDED + 1
+# Wanted of single ladders only: ticks from the first to the last level of a full ladder [side], and the state of the best
+# quote in the table of ``fits``, twice: a balanced book is half in both middle buckets.
+VISIBLE, STOIKOV = AVERAGED, AVERAGED + 2
+STATES = STOIKOV + 2
 
 # Rows of a tile before its states: [side][level], then [side].
 _SIZE, _TICKS, _UP_TO = 0, 2 * LEVELS, 4 * LEVELS
@@ -94,17 +93,24 @@ def _imbalance(bid, ask):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sums(tile):  # type: ignore[no-untyped-def]
-    """Size up to every level, and what is hidden beyond the last one."""
+    """Size up to every level, what is hidden beyond the last one, and how concentrated the sizes are."""
     for s in range(2):
         for i in range(TILE):
-            total = 0.0
+            total = squares = 0.0
             for k in range(LEVELS):
-                total += tile[(_SIZE + s * LEVELS + k) * TILE + i]
+                size = tile[(_SIZE + s * LEVELS + k) * TILE + i]
+                squares += size * size
+                total += size
                 tile[(_UP_TO + s * LEVELS + k) * TILE + i] = total
             full = tile[(_PRESENT + s) * TILE + i] == LEVELS
             last = tile[(_TICKS + s * LEVELS + LEVELS - 1) * TILE + i]
             tile[(_REACH + s) * TILE + i] = last if full else np.inf
             tile[(_STATES + VISIBLE + s) * TILE + i] = last if full else np.nan
+            tile[(_STATES + DEPTH + s) * TILE + i] = total
+            tile[(_STATES + HHI + s) * TILE + i] = squares / (total * total) if total > 0.0 else np.nan
+            tile[(_STATES + ENTROPY + s) * TILE + i] = (
+                tile[(ENTROPIES + s) * TILE + i] if total > 0.0 else np.nan
+            )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -289,40 +295,25 @@ def _shape(tile):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _concentration(tile):  # type: ignore[no-untyped-def]
-    """Herfindahl index and entropy (in units of ten equal levels) of the shares of a side's size."""
-    for s in range(2):
-        for i in range(TILE):
-            squares = 0.0
-            for k in range(LEVELS):
-                size = tile[(_SIZE + s * LEVELS + k) * TILE + i]
-                squares += size * size
-            depth = tile[(_UP_TO + s * LEVELS + LEVELS - 1) * TILE + i]
-            tile[(_STATES + DEPTH + s) * TILE + i] = depth
-            tile[(_STATES + HHI + s) * TILE + i] = squares / (depth * depth) if depth > 0.0 else np.nan
-            tile[(_STATES + ENTROPY + s) * TILE + i] = (
-                tile[(ENTROPIES + s) * TILE + i] if depth > 0.0 else np.nan
-            )
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _sweeps(tile):  # type: ignore[no-untyped-def]
     """Mean distance from the mid at which one side fills an order of some contracts."""
     for s in range(2):
         at = _STATES + SWEEP + (SWEEPS if s == BID else 0)
         for i in range(TILE):
-            c0 = c1 = c2 = 0.0
-            for k in range(LEVELS):
-                size, ticks = (
-                    tile[(_SIZE + s * LEVELS + k) * TILE + i],
-                    tile[(_TICKS + s * LEVELS + k) * TILE + i],
-                )
-                before = tile[(_UP_TO + s * LEVELS + k) * TILE + i] - size
-                c0 += min(max(50.0 - before, 0.0), size) * ticks
-                c1 += min(max(100.0 - before, 0.0), size) * ticks
-                c2 += min(max(200.0 - before, 0.0), size) * ticks
-            half = tile[(_STATES + SPREAD) * TILE + i] / 2.0
+            # What is taken of a level is the step of min(size up to it, wanted): summed by parts.
+            far = tile[(_TICKS + s * LEVELS + LEVELS - 1) * TILE + i]
             depth = tile[(_UP_TO + s * LEVELS + LEVELS - 1) * TILE + i]
+            c0, c1, c2 = far * min(depth, 50.0), far * min(depth, 100.0), far * min(depth, 200.0)
+            for k in range(LEVELS - 1):
+                up_to = tile[(_UP_TO + s * LEVELS + k) * TILE + i]
+                gap = (
+                    tile[(_TICKS + s * LEVELS + k + 1) * TILE + i]
+                    - tile[(_TICKS + s * LEVELS + k) * TILE + i]
+                )
+                c0 -= gap * min(up_to, 50.0)
+                c1 -= gap * min(up_to, 100.0)
+                c2 -= gap * min(up_to, 200.0)
+            half = tile[(_STATES + SPREAD) * TILE + i] / 2.0
             tile[at * TILE + i] = c0 / 50.0 + half if depth >= 50.0 else np.nan
             tile[(at + 1) * TILE + i] = c1 / 100.0 + half if depth >= 100.0 else np.nan
             tile[(at + 2) * TILE + i] = c2 / 200.0 + half if depth >= 200.0 else np.nan
@@ -347,10 +338,8 @@ def _quote(tile):  # type: ignore[no-untyped-def]
         one = (heavy if bid >= ask else light) * STOIKOV_SPREADS + wide
         other = (heavy if bid > ask else light) * STOIKOV_SPREADS + wide
         quoted = (spread > 0.0) & (bid + ask > 0.0)
-        one, other = one if quoted else np.nan, other if quoted else np.nan
-        for j in range(STOIKOV_STATES):
-            share = (0.5 if one == j else 0.0) + (0.5 if other == j else 0.0)
-            tile[(_STATES + STOIKOV + j) * TILE + i] = share if quoted else np.nan
+        tile[(_STATES + STOIKOV) * TILE + i] = one if quoted else np.nan
+        tile[(_STATES + STOIKOV + 1) * TILE + i] = other if quoted else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -362,7 +351,6 @@ def measure(per_tick, per_point, tile):  # type: ignore[no-untyped-def]
     _point_bands(per_tick, per_point, tile)
     _prices(tile)
     _shape(tile)
-    _concentration(tile)
     _sweeps(tile)
     _quote(tile)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -33,20 +33,11 @@ def _splat(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
 
 
-@intrinsic
-def add_weighted(
-    typing: Any, values: Any, first: Any, weights: Any, blocks: Any, base: Any, sums: Any, at: Any
-) -> Any:
-    """Add weighted differences to a base, and the weights, to sixteen lanes: NaN values count in neither.
+def _add_weighted(typing, values, first, weights, blocks, base, sums, at):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Add weighted differences from ``base``, and the weights; a NaN value counts in neither.
 
-    Args:
-        values: float64[n]; read from ``first`` on.
-        first: Index of the first value.
-        weights: float64[>= 8 * blocks].
-        blocks: Runs of eight values.
-        base: What is taken off every value.
-        sums: float64[m]; ``sums[at : at + 8]`` gains weight times difference, ``sums[at + 8 : at + 16]`` the weight.
-        at: Index of the first lane.
+    ``values[first:]`` and ``weights`` are float64 in ``blocks`` runs of eight. ``sums[at : at + 8]`` gains weight times
+    difference, ``sums[at + 8 : at + 16]`` the weight.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -60,8 +51,8 @@ def add_weighted(
             _at(builder, sum_data, args[6]),
             _at(builder, sum_data, builder.add(args[6], eight)),
         )
-        total = cgutils.alloca_once_value(builder, builder.load(sum_at, align=8))
-        weight = cgutils.alloca_once_value(builder, builder.load(weight_at, align=8))
+        total = cgutils.alloca_once_value(builder, builder.load(sum_at, align=8))  # type: ignore[no-untyped-call]
+        weight = cgutils.alloca_once_value(builder, builder.load(weight_at, align=8))  # type: ignore[no-untyped-call]
         with cgutils.for_range(builder, count) as loop:
             offset = builder.mul(loop.index, eight)
             v = builder.load(_at(builder, value_data, builder.add(start, offset)), align=8)
@@ -77,8 +68,7 @@ def add_weighted(
     return types.void(values, types.intp, weights, types.intp, types.float64, sums, types.intp), codegen
 
 
-@intrinsic
-def lane_total(typing: Any, sums: Any, at: Any) -> Any:
+def _lane_total(typing, sums, at):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Pairwise sum of ``sums[at : at + 8]``; the lanes are emptied."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -97,3 +87,7 @@ def lane_total(typing: Any, sums: Any, at: Any) -> Any:
         return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
 
     return types.float64(sums, types.intp), codegen
+
+
+add_weighted: Any = intrinsic(_add_weighted)
+lane_total: Any = intrinsic(_lane_total)

@@ -99,6 +99,9 @@ class BarStream:
 
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
+        self._schemas = {key: contracts.load(key).polars_schema for key in (TABLE, BOOK_TABLE)}
+        # A frame of hundreds of columns takes milliseconds even without a row.
+        self._no_bars = (self._schemas[TABLE].to_frame(), self._schemas[BOOK_TABLE].to_frame())
         self._state = BarState()
         self._closed: list[tuple[ClosedBars, dict[str, NDArray[np.int64]]]] = []
         self._ladder = {what: np.zeros((2, LEVELS), np.int64) for what in ("px", "sz", "ct")}
@@ -150,7 +153,7 @@ class BarStream:
     def _frames(self, least: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The closed bars, none while they are fewer than ``least``."""
         if sum(len(closed) for closed, _ in self._closed) < max(least, 1):
-            return _frame(TABLE, {}, self._symbol), _frame(BOOK_TABLE, {}, self._symbol)
+            return self._no_bars
         closed = ClosedBars.joined([closed for closed, _ in self._closed])
         ladder = {
             what: np.concatenate([part[what] for _, part in self._closed], axis=2) for what in self._ladder
@@ -163,26 +166,19 @@ class BarStream:
             | _state_columns(average, last)
             | _ladder_columns(ladder, closed.last_row != NO_STATE)
         )
-        book = book_columns(closed, average, last, mid)
         return (
-            _frame(TABLE, columns, self._symbol, closed.start_ns),
-            _frame(BOOK_TABLE, book, self._symbol, closed.start_ns),
+            self._frame(TABLE, closed.start_ns, columns),
+            self._frame(BOOK_TABLE, closed.start_ns, book_columns(closed, average, last, mid)),
         )
 
-
-def _frame(
-    table: str, columns: Columns, symbol: str | None, start_ns: NDArray[np.int64] | None = None
-) -> pl.DataFrame:
-    """The columns of some bars as rows of a table."""
-    schema = contracts.load(table).polars_schema
-    if start_ns is None:
-        return schema.to_frame()
-    data = {
-        "bar_ts": pl.Series(start_ns),
-        "symbol": pl.repeat(symbol, len(start_ns), dtype=pl.String, eager=True),
-        **{f"bar5s_{name}": pl.Series(values, nan_to_null=True) for name, values in columns.items()},
-    }
-    return pl.DataFrame(data).select(schema.names()).cast(schema)
+    def _frame(self, table: str, start_ns: NDArray[np.int64], columns: Columns) -> pl.DataFrame:
+        """The columns of some bars as rows of a table."""
+        data = {
+            "bar_ts": pl.Series(start_ns),
+            "symbol": pl.repeat(self._symbol, len(start_ns), dtype=pl.String, eager=True),
+            **{f"bar5s_{name}": pl.Series(values, nan_to_null=True) for name, values in columns.items()},
+        }
+        return pl.DataFrame(data).select(self._schemas[table].names()).cast(self._schemas[table])
 
 
 def _count_columns(closed: ClosedBars, average: NDArray[np.float64]) -> Columns:

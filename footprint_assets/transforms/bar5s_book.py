@@ -77,7 +77,7 @@ def book_columns(
     return (
         _meta_columns(closed)
         | _state_columns(average, last, mid)
-        | _dwell_columns(average, last)
+        | _dwell_columns(closed, average, last)
         | _flow_columns(closed)
     )
 
@@ -112,13 +112,13 @@ def _state_columns(
     return columns
 
 
-def _dwell_columns(average: NDArray[np.float64], last: NDArray[np.float64]) -> Columns:
+def _dwell_columns(closed: ClosedBars, average: NDArray[np.float64], last: NDArray[np.float64]) -> Columns:
     """Shares of the bar's time: of the time the book was known, two-sided, or quoted with a positive spread."""
     shares = {"locked": states.IS_LOCKED, "crossed": states.IS_CROSSED, "one_sided": states.IS_ONE_SIDED}
     columns = {f"meta_{name}_frac_twa": average[:, j] for name, j in shares.items()}
     columns["state_spread_gt1_frac_twa"] = average[:, states.IS_WIDE]
     columns["state_spread_gt1_frac_eob"] = last[:, states.IS_WIDE]
-    return columns | {name: average[:, states.STOIKOV + j] for j, name in enumerate(STOIKOV_COLUMNS)}
+    return columns | {name: closed.quote[:, j] for j, name in enumerate(STOIKOV_COLUMNS)}
 
 
 def _flow_columns(closed: ClosedBars) -> Columns:

@@ -14,7 +14,6 @@ from footprint_assets.calendar import Session
 from footprint_assets.transforms import bar5s, bar5s_book, bbo, price5s, shocks
 from footprint_assets.transforms.book_batch import BookBatch, book_batches
 
-
 Frames = pl.DataFrame | tuple[pl.DataFrame, ...]
 
 
