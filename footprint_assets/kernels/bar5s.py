@@ -6,19 +6,22 @@ ladder alone is in ``bar5s_ladder``.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from footprint_assets.kernels.book_events import LEVELS
 
 BAR_NS = 5_000_000_000
 POINT_NANOS = 1_000_000_000
-BAND_EDGES = np.array([1, 2, 3, 5, 10], np.int64) * POINT_NANOS
+BAND_POINTS: Final = (1, 2, 3, 5, 10)
+BAND_EDGES = np.array(BAND_POINTS, np.int64) * POINT_NANOS
 """Upper edges of the bands by distance from the microprice, included; 1e-9 points."""
 BANDS = 5
 TICK_BANDS = 5
-TICK_EDGES = np.array([1, 2, 4, 8, 10], np.int64)
+TICK_EDGES: Final = (1, 2, 4, 8, 10)
 """Last tick of every tick band, counted from the side's own best price as tick 1."""
-SWEEP_CONTRACTS = np.array([50, 100, 200], np.int64)
+SWEEP_CONTRACTS: Final = (50, 100, 200)
 SWEEPS = 3
 REPLENISH_NS = 1_000_000_000
 

@@ -71,7 +71,7 @@ CARRIED: Final = -1
 """Rows of a state that are no rows of the chunk: the book is not known, or was left by an earlier chunk."""
 F_BAD_TS, F_BAD_BOOK = 0x08, 0x04
 
-_ADD, _CANCEL, _MODIFY = ord("A"), ord("C"), ord("M")
+_TICK_EDGES = np.array(TICK_EDGES)
 # Ladders are kept by priority: the price of a bid, minus the price of an ask. Best is largest on both sides, so one
 # code serves both, and an absent level is worse than any price.
 _ABSENT = -UNDEF_PRICE
@@ -123,11 +123,6 @@ class FlowState:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _priority(price, side):  # type: ignore[no-untyped-def]
-    return -price if side == ASK or price == UNDEF_PRICE else price
-
-
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _band(away):  # type: ignore[no-untyped-def]
     """Band of a distance from the microprice, 1e-9 points; BANDS when it is farther than the last one."""
     band = 0
@@ -141,16 +136,14 @@ def _tick_band(away, tick_size):  # type: ignore[no-untyped-def]
     """Band of a distance from the own best price, 0 at it or better; TICK_BANDS beyond the last band."""
     band = 0
     for k in range(TICK_BANDS):
-        band += 1 if away >= TICK_EDGES[k] * tick_size else 0
+        band += 1 if away >= _TICK_EDGES[k] * tick_size else 0
     return band
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _behind(best, price, side):  # type: ignore[no-untyped-def]
     """Distance from a best price into the book, 0 at it, better than it, or where there is none."""
-    if best == UNDEF_PRICE:
-        return np.int64(0)
-    return max(best - price if side == BID else price - best, 0)
+    return 0 if best == UNDEF_PRICE else max((best - price) * (1 - 2 * side), 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -226,7 +219,6 @@ def follow(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen 
     and the entropy of a side's sizes after it in units of ten equal levels (``entropy``, ``[2, stop - begin]``).
     """
     unit, off = 1.0 / (_LOG_UNIT * math.log(LEVELS)), 0
-    micro_bid, micro_ask = sums[_MICRO + BID], sums[_MICRO + ASK]
     spread_bid = _entropy(sums[_DEPTH + BID], sums[_Q_LOG_Q + BID]) * unit
     spread_ask = _entropy(sums[_DEPTH + ASK], sums[_Q_LOG_Q + ASK]) * unit
     row = counts[b]
@@ -235,7 +227,7 @@ def follow(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen 
             while i >= end[b]:
                 b += 1
             row = counts[b]
-        micro[BID, i], micro[ASK, i] = micro_bid, micro_ask
+        micro[BID, i], micro[ASK, i] = sums[_MICRO + BID], sums[_MICRO + ASK]
         act = action[i]
         if act != TRADE and act != NONE:
             before = (shown[i - 1] if i > 0 else known) != NO_STATE
@@ -244,22 +236,24 @@ def follow(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen 
                 row[CLEAR_VOL] += sums[_DEPTH + BID] + sums[_DEPTH + ASK]
             if flows:
                 row[TRANSITIONS] += 1
-                own = BID if side[i] == BUYER else ASK
-                kind = 0 if act == _ADD else 1 if act == _CANCEL else 2 if act == _MODIFY else 3
+                # The next record's action, side and level cannot be foretold: arithmetic is cheaper than branches.
+                own, kind = np.int64(side[i] != BUYER), _KINDS[act] - ADDS
+                sign = 1 - 2 * own
                 if price[i] != UNDEF_PRICE and (side[i] == BUYER or side[i] == SELLER):
-                    priority, best = price[i] if own == BID else -price[i], priorities[own * LEVELS]
-                    band = _band((micro_bid if own == BID else micro_ask) - priority)
-                    if kind < 3 and band < BANDS:
+                    priority, best = price[i] * sign, priorities[own * LEVELS]
+                    band = _band(sums[_MICRO + own] - priority)
+                    if 0 <= kind < 3 and band < BANDS:
                         row[FLOW_CNT + (kind * 2 + own) * BANDS + band] += 1
                     band = _tick_band(0 if best == _ABSENT else best - priority, tick_size)
-                    if kind < 2 and band < TICK_BANDS:
+                    if 0 <= kind < 2 and band < TICK_BANDS:
                         row[TICK_CNT + (kind * 2 + own) * TICK_BANDS + band] += 1
             mask = np.int64(differs[BID, i]) | (np.int64(differs[ASK, i]) << LEVELS)
             touched = mask & _BEST_LEVELS != 0
             while mask != 0:
                 level = _LEVEL_OF[((mask & -mask) * _DE_BRUIJN >> 27) & 31]
                 mask &= mask - 1
-                own, sign = (BID, 1) if level < LEVELS else (ASK, -1)
+                own = np.int64(level >= LEVELS)
+                sign = 1 - 2 * own
                 shown_price = ladder_price[level, i]
                 old, new = priorities[level], _ABSENT if shown_price == UNDEF_PRICE else shown_price * sign
                 old_size, new_size = sizes[level], np.int64(ladder_size[level, i])
@@ -271,15 +265,14 @@ def follow(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen 
                 sums[_Q_LOG_Q + own] += _q_log_q_of(new_size) - _q_log_q_of(old_size)
                 if flows:  # order-flow imbalance; an absent level is the worst price, size 0
                     gain = (new_size if new >= old else 0) - (old_size if new <= old else 0)
-                    row[OFI + level - (LEVELS if own == ASK else 0)] += gain * sign
+                    row[OFI + level - LEVELS * own] += gain * sign
             if touched:
-                micro_bid, micro_ask = _microprice(
+                sums[_MICRO + BID], sums[_MICRO + ASK] = _microprice(
                     priorities[0], -priorities[LEVELS], sizes[0], sizes[LEVELS]
                 )
             spread_bid = _entropy(sums[_DEPTH + BID], sums[_Q_LOG_Q + BID]) * unit
             spread_ask = _entropy(sums[_DEPTH + ASK], sums[_Q_LOG_Q + ASK]) * unit
         entropy[BID, i - begin], entropy[ASK, i - begin] = spread_bid, spread_ask
-    sums[_MICRO + BID], sums[_MICRO + ASK] = micro_bid, micro_ask
     return off
 
 
@@ -327,13 +320,14 @@ def add_flow(  # type: ignore[no-untyped-def]
             while i >= end[b]:
                 b += 1
             row = counts[b]
-        band = _band(micro[side, i] - _priority(price, side))
+        less = np.int64(added == 0)
+        band = _band(micro[side, i] - price * (1 - 2 * side))
         if band < BANDS:
-            row[FLOW + ((0 if added > 0 else 2) + side) * BANDS + band] += added + filled + pulled
+            row[FLOW + (2 * less + side) * BANDS + band] += added + filled + pulled
         behind = _behind(best, price, side)
         band, away = _tick_band(behind, tick_size), np.int64(behind * per_tick + 0.5)
-        still = 1 if price == best and price == ladder_price[side, 0, i] else 0
-        moved, what = added + pulled, ADD if added > 0 else PULL
+        still = np.int64((price == best) & (price == ladder_price[side, 0, i]))
+        moved, what = added + pulled, ADD + (PULL - ADD) * less
         row[SIDE_FLOW + what * 2 + side] += moved
         row[BEST_FLOW + what * 2 + side] += moved * still
         if band < TICK_BANDS:
@@ -350,5 +344,6 @@ def add_flow(  # type: ignore[no-untyped-def]
             if band < TICK_BANDS:
                 row[TICK_FLOW + (FILL * 2 + side) * TICK_BANDS + band] += filled
             fills[side, 0, slot], fills[side, 1, slot] = price, ts[i]
-        elif fills[side, 0, slot] == price and ts[i] - fills[side, 1, slot] <= REPLENISH_NS:
-            row[REPLENISH + side] += added
+        else:
+            back = (fills[side, 0, slot] == price) & (ts[i] - fills[side, 1, slot] <= REPLENISH_NS)
+            row[REPLENISH + side] += added if back else 0

@@ -11,7 +11,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from footprint_assets.kernels.bar5s import BANDS, POINT_NANOS, SWEEPS, TICK_BANDS
+from footprint_assets.kernels.bar5s import (
+    BAND_POINTS,
+    BANDS,
+    POINT_NANOS,
+    SWEEP_CONTRACTS,
+    SWEEPS,
+    TICK_BANDS,
+    TICK_EDGES,
+)
 from footprint_assets.kernels.book_events import ASK, BID, LEVELS, UNDEF_PRICE
 from footprint_assets.kernels.fits import STOIKOV_BUCKETS, STOIKOV_SPREADS
 
@@ -155,20 +163,28 @@ def _tick_bands(tile):  # type: ignore[no-untyped-def]
                     tile[(_SIZE + s * LEVELS + k) * TILE + i],
                     tile[(_TICKS + s * LEVELS + k) * TILE + i],
                 )
-                if k < 2:
-                    b1 += size if away < 2 else 0.0
-                if k < 4:
-                    b2 += size if away < 4 else 0.0
-                if k < 8:
-                    b3 += size if away < 8 else 0.0
-                b4 += size if away < 10 else 0.0
+                if k < TICK_EDGES[1]:
+                    b1 += size if away < TICK_EDGES[1] else 0.0
+                if k < TICK_EDGES[2]:
+                    b2 += size if away < TICK_EDGES[2] else 0.0
+                if k < TICK_EDGES[3]:
+                    b3 += size if away < TICK_EDGES[3] else 0.0
+                b4 += size if away < TICK_EDGES[4] else 0.0
             some = tile[(_PRESENT + s) * TILE + i] > 0.0
             reach = tile[(_REACH + s) * TILE + i] if some else -1.0
             tile[(_STATES + TICK_QTY + s * TICK_BANDS) * TILE + i] = b0 if reach >= 0.0 else np.nan
-            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 1) * TILE + i] = b1 - b0 if reach >= 1 else np.nan
-            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 2) * TILE + i] = b2 - b1 if reach >= 2 else np.nan
-            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 3) * TILE + i] = b3 - b2 if reach >= 4 else np.nan
-            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 4) * TILE + i] = b4 - b3 if reach >= 8 else np.nan
+            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 1) * TILE + i] = (
+                b1 - b0 if reach >= TICK_EDGES[0] else np.nan
+            )
+            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 2) * TILE + i] = (
+                b2 - b1 if reach >= TICK_EDGES[1] else np.nan
+            )
+            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 3) * TILE + i] = (
+                b3 - b2 if reach >= TICK_EDGES[2] else np.nan
+            )
+            tile[(_STATES + TICK_QTY + s * TICK_BANDS + 4) * TILE + i] = (
+                b4 - b3 if reach >= TICK_EDGES[3] else np.nan
+            )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -184,11 +200,11 @@ def _point_bands(per_tick, per_point, tile):  # type: ignore[no-untyped-def]
             spread = tile[(_STATES + SPREAD) * TILE + i] * per_tick
             empty = own + other == 0.0
             whole, best = 2.0 if empty else own + other, spread * (1.0 if empty else own)
-            e0 = (per_point * 1.0) * whole - best
-            e1 = (per_point * 2.0) * whole - best
-            e2 = (per_point * 3.0) * whole - best
-            e3 = (per_point * 5.0) * whole - best
-            e4 = (per_point * 10.0) * whole - best
+            e0 = (per_point * BAND_POINTS[0]) * whole - best
+            e1 = (per_point * BAND_POINTS[1]) * whole - best
+            e2 = (per_point * BAND_POINTS[2]) * whole - best
+            e3 = (per_point * BAND_POINTS[3]) * whole - best
+            e4 = (per_point * BAND_POINTS[4]) * whole - best
             unit = whole * per_tick
             b0 = b1 = b2 = b3 = b4 = 0.0
             for k in range(LEVELS):
@@ -303,20 +319,28 @@ def _sweeps(tile):  # type: ignore[no-untyped-def]
             # What is taken of a level is the step of min(size up to it, wanted): summed by parts.
             far = tile[(_TICKS + s * LEVELS + LEVELS - 1) * TILE + i]
             depth = tile[(_UP_TO + s * LEVELS + LEVELS - 1) * TILE + i]
-            c0, c1, c2 = far * min(depth, 50.0), far * min(depth, 100.0), far * min(depth, 200.0)
+            c0, c1, c2 = (
+                far * min(depth, SWEEP_CONTRACTS[0]),
+                far * min(depth, SWEEP_CONTRACTS[1]),
+                far * min(depth, SWEEP_CONTRACTS[2]),
+            )
             for k in range(LEVELS - 1):
                 up_to = tile[(_UP_TO + s * LEVELS + k) * TILE + i]
                 gap = (
                     tile[(_TICKS + s * LEVELS + k + 1) * TILE + i]
                     - tile[(_TICKS + s * LEVELS + k) * TILE + i]
                 )
-                c0 -= gap * min(up_to, 50.0)
-                c1 -= gap * min(up_to, 100.0)
-                c2 -= gap * min(up_to, 200.0)
+                c0 -= gap * min(up_to, SWEEP_CONTRACTS[0])
+                c1 -= gap * min(up_to, SWEEP_CONTRACTS[1])
+                c2 -= gap * min(up_to, SWEEP_CONTRACTS[2])
             half = tile[(_STATES + SPREAD) * TILE + i] / 2.0
-            tile[at * TILE + i] = c0 / 50.0 + half if depth >= 50.0 else np.nan
-            tile[(at + 1) * TILE + i] = c1 / 100.0 + half if depth >= 100.0 else np.nan
-            tile[(at + 2) * TILE + i] = c2 / 200.0 + half if depth >= 200.0 else np.nan
+            tile[at * TILE + i] = c0 / SWEEP_CONTRACTS[0] + half if depth >= SWEEP_CONTRACTS[0] else np.nan
+            tile[(at + 1) * TILE + i] = (
+                c1 / SWEEP_CONTRACTS[1] + half if depth >= SWEEP_CONTRACTS[1] else np.nan
+            )
+            tile[(at + 2) * TILE + i] = (
+                c2 / SWEEP_CONTRACTS[2] + half if depth >= SWEEP_CONTRACTS[2] else np.nan
+            )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
