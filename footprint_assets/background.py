@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -23,7 +23,7 @@ THREADS: Final = int(os.environ.get("FOOTPRINT_THREADS") or min(2, os.cpu_count(
 _END: Final = object()
 
 
-def ahead(items: Iterator[T], depth: int = 1) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int = 1) -> Generator[T, None, None]:
     """Take the items of an iterator before they are asked for.
 
     Args:
@@ -32,7 +32,8 @@ def ahead(items: Iterator[T], depth: int = 1) -> Iterator[T]:
         depth: Items made ahead.
 
     Yields:
-        The items, in their order. An exception of the iterator is raised where its item would be.
+        The items, in their order. An exception of the iterator is raised where its item would be. Whoever stops early
+        closes the generator, which waits for the item being made.
     """
     if THREADS == 1:
         yield from items

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
+from footprint_assets.background import ahead
 from footprint_assets.code_version import code_version
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import (
@@ -105,6 +107,7 @@ class Batch:
         filtered: Rows left out, by named rule.
         quarantined: Rows set aside with their reason.
         notes: Facts for the manifest.
+        is_last: Whether nothing more comes of the contract in this table: its files can be closed.
     """
 
     symbol: str
@@ -115,6 +118,7 @@ class Batch:
     filtered: Mapping[str, int] = field(default_factory=dict)
     quarantined: tuple[Mapping[str, object], ...] = ()
     notes: Mapping[str, object] = field(default_factory=dict)
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,24 +163,31 @@ class TableInput:
         """The contracts published."""
         return sorted({symbol for _, symbol in self.manifests()})
 
-    def frame(self, symbol: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    def frame(
+        self,
+        symbol: str | None = None,
+        columns: Sequence[str] | None = None,
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
         """The rows in contract types, in date order.
 
         Args:
             symbol: One contract; all of them where ``None``.
             columns: Columns to read; all where ``None``.
+            where: Which rows to read; all where ``None``.
 
         Returns:
             The rows; none where nothing is published and the input is optional.
         """
         schema = contracts.load(self.table).polars_schema
         names = list(columns or schema)
-        frames = [pl.DataFrame(schema={name: schema[name] for name in names})]
+        frames = []
         for day, published in self.manifests():
             if symbol in (None, published):
                 with self.lake.read(self.table, day, published) as partition:
-                    frames.append(partition.frame(names))
-        return pl.concat(frames)
+                    frames.append(partition.frame(names, where=where))
+        # Without an empty frame beside them: its columns cost more than the rows of a wide table.
+        return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in names})
 
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
@@ -349,15 +360,18 @@ def stage_pass(
 
 
 def _fill(filling: Mapping[str, _Filling], batches: Iterable[Batch]) -> None:
+    """Judge and write the batches of a pass while the next one is computed."""
     only = next(iter(filling)) if len(filling) == 1 else ""
-    for batch in batches:
-        key = batch.table or only
-        if key not in filling:
-            raise ValueError(f"a batch of {key or 'no table'} from the pass of {', '.join(filling)}")
-        for filled in filling.values():
-            # A contract of one table of the pass is a contract of all, with rows or without.
-            filled.stage.declare(batch.symbol)
-        filling[key].add(batch)
+    with closing(ahead(iter(batches))) as computed:
+        for batch in computed:
+            key = batch.table or only
+            if key not in filling:
+                raise ValueError(f"a batch of {key or 'no table'} from the pass of {', '.join(filling)}")
+            for filled in filling.values():
+                # A contract of one table of the pass is a contract of all, with rows or without.
+                filled.stage.declare(batch.symbol)
+            filling[key].add(batch)
+            del batch  # nothing holds it while the next one is waited for
 
 
 @dataclass
@@ -374,8 +388,10 @@ class _Filling:
     def add(self, batch: Batch) -> None:
         contract = self.table.contract
         if batch.frame is not None and batch.frame.height:
-            # What a computation carried along leaves; a column it did not make is the validator's to name.
-            frame = batch.frame.select(n for n in contract.polars_schema if n in batch.frame.columns)
+            frame, made = batch.frame, dict.fromkeys(batch.frame.columns)
+            if tuple(made) != contract.columns:
+                # What a computation carried along leaves; a column it did not make is the validator's to name.
+                frame = frame.select(name for name in contract.columns if name in made)
             place = batch.symbol, batch.part
             if place not in self.validators:
                 self.validators[place] = contracts.Validator(contract)
@@ -387,6 +403,8 @@ class _Filling:
         self.stage.count(batch.symbol, rows_in=batch.rows_in, filtered=batch.filtered, notes=batch.notes)
         self.rows_in += batch.rows_in
         self.quarantined += len(batch.quarantined)
+        if batch.is_last:
+            self.stage.close(batch.symbol)
 
     def finish(self, scope: Scope) -> None:
         allowed = scope.settings.ingest.max_quarantined_share
@@ -423,12 +441,15 @@ def each_contract(
         A function for ``LakeTable.function``.
     """
 
+    def of_contract(symbol: str, scope: Scope, inputs: Mapping[str, TableInput]) -> Iterator[Batch]:
+        frames = {name: table.frame(symbol, columns.get(name)) for name, table in inputs.items()}
+        made = function(scope.of_contract(symbol), **frames)
+        for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
+            yield Batch(symbol, frame, key, is_last=True)
+
     def over_contracts(scope: Scope, **inputs: TableInput) -> Iterator[Batch]:
-        first = next(iter(inputs.values()))
-        for symbol in first.symbols():
-            frames = {name: table.frame(symbol, columns.get(name)) for name, table in inputs.items()}
-            made = function(scope.of_contract(symbol), **frames)
-            for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
-                yield Batch(symbol, frame, key)
+        for symbol in next(iter(inputs.values())).symbols():
+            # A generator of its own: before the next contract is read, this one is let go.
+            yield from of_contract(symbol, scope, inputs)
 
     return over_contracts

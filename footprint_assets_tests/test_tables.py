@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
+import weakref
 from collections.abc import Iterator
 
 import polars as pl
@@ -300,14 +301,18 @@ def test_more_rows_set_aside_than_the_settings_allow_fail_the_table(
         staged.stage.discard()
 
 
-def test_a_per_contract_table_sees_one_contract_at_a_time(own_market: Settings) -> None:
+def test_a_per_contract_table_sees_one_contract_at_a_time_and_holds_no_other(own_market: Settings) -> None:
     scope = Scope.of(DAY, Workbench(own_market))
     seen = []
+    frames: list[weakref.ref[pl.DataFrame]] = []
 
     @lake_asset(OHLCV, inputs={"ohlcv": OHLCV})
     def copy(scope: Scope, ohlcv: pl.DataFrame) -> pl.DataFrame:
         seen.append((scope.symbol, set(ohlcv["symbol"]), scope.tick_size))
-        return ohlcv
+        assert [frame() for frame in frames] == [None] * len(frames)
+        made = ohlcv.clone()
+        frames.extend((weakref.ref(ohlcv), weakref.ref(made)))
+        return made
 
     staged = copy.stage(scope, copy.open_inputs(scope), "run")
     assert not isinstance(staged, Unchanged)
@@ -322,6 +327,9 @@ def test_an_input_reads_the_contracts_and_columns_asked_for(built_market: Settin
     assert table.symbols() == ["ESM5", "NQM5"]
     assert table.frame("NQM5", ["size", "symbol"]).columns == ["size", "symbol"]
     assert table.frame().height == 2 * (120 + 60)
+    large = table.frame("NQM5", ["price", "size"], where=pl.col("size") > 1)
+    assert large.equals(table.frame("NQM5", ["price", "size"]).filter(pl.col("size") > 1))
+    assert 0 < large.height < 120
     assert table.frame("NQM5")["session_date"].unique().sort().to_list() == [DAY, NEXT]
     assert {(ref.dt, ref.symbol) for ref in table.refs()} == {
         (day, symbol) for day in (DAY, NEXT) for symbol in ("ESM5", "NQM5")

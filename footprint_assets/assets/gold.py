@@ -6,20 +6,23 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from footprint_assets.assets.levels import APPROACH, EPISODES, OUTCOMES, keys_of
+from footprint_assets.assets.levels import EPISODES, FEATURES, OUTCOMES, keys_of
 from footprint_assets.assets.market import EXT
 from footprint_assets.assets.sessions import BARS
+from footprint_assets.assets.silver import PRINTS, TRADES_CLEAN
+from footprint_assets.lake import Span
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput
 from footprint_assets.transforms.bar5s_filtered import WINDOW_RULE
 from footprint_assets.transforms.bar5s_filtered import bar5s_filtered as bars_of_window
-from footprint_assets.transforms.first_hours import FIRST_HOURS_RULE, first_three_hours
+from footprint_assets.transforms.first_hours import FIRST_HOURS_RULE, first_hours_ns, first_three_hours
 from footprint_assets.transforms.footprint_bars import footprint_bars as flat_bars
 from footprint_assets.transforms.levels_signals import LevelTables
 from footprint_assets.transforms.levels_signals import levels_signals as signals_of_levels
 from footprint_assets.transforms.market_features import market_features as market_at_bar_end
-from footprint_assets.transforms.setup_vectors import FIT_COLUMNS
+from footprint_assets.transforms.setup_vectors import FIT_COLUMNS, TODAY_COLUMNS
 from footprint_assets.transforms.setup_vectors import setup_vectors as vectors_of_signals
+from footprint_assets.transforms.windows import TIMESTAMP
 
 MARKET_FEATURES = "gold.future.market_features"
 LEVELS_SIGNALS = "gold.future.levels_signals"
@@ -36,10 +39,9 @@ def market_by_price_10_first3h(scope: Scope, book: TableInput, levels: TableInpu
     rule. Empty on dates without a cash session.
     """
     for symbol in book.symbols():
-        session_levels = levels.frame(symbol)
+        session_levels, kept = levels.frame(symbol), 0
         with book.open(symbol) as partition:
-            kept = 0
-            for batch in partition.frames():
+            for batch in partition.frames(span=Span("ts_event", *first_hours_ns(scope.session))):
                 frame = first_three_hours(batch, session_levels, scope.session)
                 kept += frame.height
                 yield Batch(symbol, frame)
@@ -51,8 +53,9 @@ def market_by_price_10_first3h(scope: Scope, book: TableInput, levels: TableInpu
     "gold.future.footprint_bars",
     inputs={
         "footprint_bar": "silver.future.footprint_bar",
-        "trades_clean": "silver.future.trades_clean",
+        **TRADES_CLEAN,
     },
+    columns=PRINTS,
     config=lambda settings: (settings.footprint,),
 )
 def footprint_bars(scope: Scope, footprint_bar: pl.DataFrame, trades_clean: pl.DataFrame) -> pl.DataFrame:
@@ -109,23 +112,29 @@ def signal_tables(pipelines: tuple[str, ...]) -> tuple[LakeTable, ...]:
     Args:
         pipelines: Names of the levels, such as ``PM_HIGH``.
     """
-    stages = {"episodes": EPISODES, "approach": APPROACH, "outcomes": OUTCOMES}
+    stages = {"episodes": EPISODES, "features": FEATURES, "outcomes": OUTCOMES}
     of_levels = {
         f"{level.lower()}_{stage}": keys_of(level)[shared]
         for level in pipelines
         for stage, shared in stages.items()
     }
 
-    @lake_asset(LEVELS_SIGNALS, inputs={"market": MARKET_FEATURES, **of_levels})
-    def levels_signals(scope: Scope, market: pl.DataFrame, **frames: pl.DataFrame) -> pl.DataFrame:  # noqa: ARG001 - every table is given its scope
+    @lake_stream_asset(LEVELS_SIGNALS, inputs={"market": MARKET_FEATURES, **of_levels})
+    def levels_signals(scope: Scope, market: TableInput, **tables: TableInput) -> Iterator[Batch]:  # noqa: ARG001 - every table is given its scope
         """Every attempt at every level with its features, the market's, and its labels: what a model is trained on.
 
         Grain: one row an attempt. Inputs: the tables of each level, the market features of the same bar.
         """
-        levels = [
-            LevelTables(*(frames[f"{level.lower()}_{stage}"] for stage in stages)) for level in pipelines
-        ]
-        return signals_of_levels(levels, market)
+        for symbol in market.symbols():
+            levels = [
+                LevelTables(level, *(tables[f"{level.lower()}_{stage}"].frame(symbol) for stage in stages))
+                for level in pipelines
+            ]
+            triggers = pl.concat(
+                [pl.Series(dtype=TIMESTAMP), *(of.episodes["trigger_bar_ts"] for of in levels)]
+            )
+            bars = market.frame(symbol, where=pl.col("bar_ts").is_in(triggers.unique().implode()))
+            yield Batch(symbol, signals_of_levels(levels, bars))
 
     return (levels_signals,)
 
@@ -144,7 +153,7 @@ def setup_vectors(scope: Scope, signals: TableInput, prior_signals: TableInput) 
     earlier = prior_signals.frame(columns=FIT_COLUMNS)
     for symbol in signals.symbols():
         made = vectors_of_signals(
-            signals.frame(symbol),
+            signals.frame(symbol, TODAY_COLUMNS),
             earlier,
             scope.of_contract(symbol).root,
             scope.trade_date,

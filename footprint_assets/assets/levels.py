@@ -15,11 +15,20 @@ from footprint_assets.lake_asset import lake_asset
 from footprint_assets.settings import Roots
 from footprint_assets.tables import LakeTable, Scope
 from footprint_assets.transforms.approach import INPUT_COLUMNS as BARS_OF_APPROACH
-from footprint_assets.transforms.approach import PRIOR_COLUMNS
+from footprint_assets.transforms.approach import PRIOR_COLUMNS, Market
 from footprint_assets.transforms.approach import approach as approach_rows
-from footprint_assets.transforms.approach_rows import BOOK_COLUMNS, ApproachInputs, ApproachRules
+from footprint_assets.transforms.approach_rows import (
+    BOOK_COLUMNS,
+    MINUTE_COLUMNS,
+    SERIES_COLUMNS,
+    TRADE_COLUMNS,
+    ApproachInputs,
+    ApproachRules,
+)
 from footprint_assets.transforms.episodes import INPUT_COLUMNS as BARS_OF_EPISODES
 from footprint_assets.transforms.episodes import episodes as attempts_at_level
+from footprint_assets.transforms.level_book import INPUT_COLUMNS as PRICE5S_OF_APPROACH
+from footprint_assets.transforms.level_book import SHOCK_COLUMNS
 from footprint_assets.transforms.level_features import level_features as features_at_decision
 from footprint_assets.transforms.outcomes import INPUT_COLUMNS as BARS_OF_OUTCOMES
 from footprint_assets.transforms.outcomes import outcomes as labels_of_attempts
@@ -125,7 +134,12 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
         columns={
             "bars": BARS_OF_APPROACH,
             "book": ("bar_ts", *BOOK_COLUMNS),
+            "price5s": PRICE5S_OF_APPROACH,
+            "shocks": SHOCK_COLUMNS,
+            "trades_clean": TRADE_COLUMNS,
+            "level_series_5s": SERIES_COLUMNS,
             "prior_sessions": PRIOR_COLUMNS,
+            "ohlcv": MINUTE_COLUMNS,
         },
         config=lambda settings: (
             settings.approach,
@@ -157,32 +171,19 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
         was known at its bar's end; of the outcomes only those that had ended by then.
         """
         settings = scope.settings
-        return approach_rows(
-            ApproachInputs(
-                episodes,
-                outcomes,
-                bars,
-                book,
-                price5s,
-                shocks,
-                trades_clean,
-                session_levels,
-                level_series_5s,
-                prior_sessions,
-                ohlcv,
-            ),
-            level,
-            scope.session,
-            scope.tick_size,
-            ApproachRules(
-                settings.approach,
-                settings.episodes,
-                settings.order_flow,
-                settings.footprint,
-                settings.profile,
-            ),
+        rules = ApproachRules(
+            settings.approach,
+            settings.episodes,
+            settings.order_flow,
+            settings.footprint,
+            settings.profile,
             settings.level_liquidity,
         )
+        given = ApproachInputs(
+            bars, book, price5s, shocks, trades_clean, session_levels, level_series_5s, prior_sessions, ohlcv
+        )
+        market = Market.of(given, scope.session, scope.tick_size, rules)
+        return approach_rows(market, episodes, outcomes, level)
 
     @lake_asset(keys[FEATURES], inputs={"approach": keys[APPROACH]})
     def features(scope: Scope, approach: pl.DataFrame) -> pl.DataFrame:  # noqa: ARG001 - every table is given its scope

@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from footprint_assets.assets.sessions import BARS, BOOK, GRID, PRIOR_SESSIONS, SESSION_LEVELS
-from footprint_assets.assets.silver import TRADES_CLEAN
+from footprint_assets.assets.silver import PRINTS, TRADES_CLEAN
 from footprint_assets.lake_asset import lake_asset
 from footprint_assets.settings import Roots
 from footprint_assets.tables import Scope
-from footprint_assets.transforms.bar5s_ext import bar5s_ext
-from footprint_assets.transforms.market_rolling import market_rolling
+from footprint_assets.transforms import bar5s_ext as order_flow
+from footprint_assets.transforms import market_rolling as rolling
 from footprint_assets.transforms.session_context import session_context_5s as context_of_bars
 
 EXT = {"ext": "silver.future.market_by_price_10_bar5s_ext"}
@@ -21,6 +21,11 @@ OHLCV = {"ohlcv": "silver.future.ohlcv"}
 @lake_asset(
     "silver.future.market_by_price_10_bar5s_ext",
     inputs={**BARS, **BOOK, **TRADES_CLEAN, **PRIOR_SESSIONS},
+    columns={
+        "bars": order_flow.BAR_COLUMNS,
+        "trades_clean": order_flow.TRADE_COLUMNS,
+        "prior_sessions": order_flow.PRIOR_COLUMNS,
+    },
     config=lambda settings: (settings.order_flow, Roots(settings.roots)),
 )
 def market_by_price_10_bar5s_ext(
@@ -34,7 +39,7 @@ def market_by_price_10_bar5s_ext(
 
     Grain: one row a bar. Inputs: the bars and their book measures, clean trades, what the prior sessions were fitted to.
     """
-    return bar5s_ext(
+    return order_flow.bar5s_ext(
         bars,
         book,
         trades_clean,
@@ -55,6 +60,12 @@ def market_by_price_10_bar5s_ext(
         **SHOCKS,
         **PRIOR_SESSIONS,
     },
+    columns={
+        "bars": rolling.BAR_COLUMNS,
+        "ext": rolling.EXT_COLUMNS,
+        "trades_clean": rolling.TRADE_COLUMNS,
+        "prior_sessions": rolling.PRIOR_COLUMNS,
+    },
 )
 def market_rolling_5s(
     scope: Scope,
@@ -70,7 +81,9 @@ def market_rolling_5s(
     Grain: one row a bar. Inputs: the bars and their order flow, time-of-day profiles, clean trades, shocks, the prior
     sessions.
     """
-    return market_rolling(bars, ext, volume_profiles, trades_clean, shocks, prior_sessions, scope.session)
+    return rolling.market_rolling(
+        bars, ext, volume_profiles, trades_clean, shocks, prior_sessions, scope.session
+    )
 
 
 @lake_asset(
@@ -82,7 +95,7 @@ def market_rolling_5s(
         **PRIOR_SESSIONS,
         **OHLCV,
     },
-    columns={"bars": GRID},
+    columns={**PRINTS, "bars": GRID},
     config=lambda settings: (settings.footprint, Roots(settings.roots)),
 )
 def session_context_5s(

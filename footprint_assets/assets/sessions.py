@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from footprint_assets.assets.silver import TRADES_CLEAN
+from footprint_assets.assets.silver import PRINTS, TRADES_CLEAN
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.settings import Roots
 from footprint_assets.tables import Batch, Scope, TableInput, sessions_before
+from footprint_assets.transforms.dwell import BBO_COLUMNS
 from footprint_assets.transforms.footprint import footprint_bar as bars_with_levels
-from footprint_assets.transforms.footprint_levels import LevelInputs
+from footprint_assets.transforms.footprint_levels import SERIES_COLUMNS, LevelInputs
 from footprint_assets.transforms.level_series import level_series_5s as dynamic_levels
 from footprint_assets.transforms.levels import session_levels as static_levels
 from footprint_assets.transforms.prior_sessions import prior_sessions as earlier_sessions
@@ -99,6 +100,7 @@ def volume_profiles(scope: Scope, prior_sessions: pl.DataFrame) -> pl.DataFrame:
 @lake_asset(
     "silver.future.session_levels",
     inputs={**TRADES_CLEAN, **PRIOR_SESSIONS},
+    columns=PRINTS,
     config=lambda settings: (settings.levels, settings.footprint, settings.profile, Roots(settings.roots)),
 )
 def session_levels(scope: Scope, trades_clean: pl.DataFrame, prior_sessions: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +124,7 @@ def session_levels(scope: Scope, trades_clean: pl.DataFrame, prior_sessions: pl.
 @lake_asset(
     "silver.future.level_series_5s",
     inputs={**TRADES_CLEAN, **BARS, **PRIOR_SESSIONS},
-    columns={"bars": GRID},
+    columns={**PRINTS, "bars": GRID},
     config=lambda settings: (settings.footprint, Roots(settings.roots)),
 )
 def level_series_5s(
@@ -141,6 +143,7 @@ def level_series_5s(
 @lake_asset(
     "silver.future.volume_profile_price",
     inputs={**TRADES_CLEAN, **BBO, **PRIOR_SESSIONS},
+    columns={**PRINTS, "bbo": BBO_COLUMNS},
     config=lambda settings: (settings.footprint, settings.profile),
 )
 def volume_profile_price(
@@ -165,6 +168,7 @@ def volume_profile_price(
         **STATISTICS,
         **PRIOR_SESSIONS,
     },
+    columns=PRINTS,
     config=lambda settings: (settings.footprint, settings.profile, settings.levels),
 )
 def volume_profile_session(
@@ -194,6 +198,7 @@ def volume_profile_session(
 @lake_asset(
     "silver.future.footprint_bar",
     inputs={**TRADES_CLEAN, **SESSION_LEVELS, **LEVEL_SERIES, **PRIOR_SESSIONS},
+    columns={**PRINTS, "level_series_5s": SERIES_COLUMNS},
     config=lambda settings: (settings.bars, settings.footprint, Roots(settings.roots)),
 )
 def footprint_bar(

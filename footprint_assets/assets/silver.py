@@ -14,11 +14,15 @@ from footprint_assets.transforms.book_batch import INPUT_COLUMNS
 from footprint_assets.transforms.book_pass import TABLES as TABLES_OF_BOOK
 from footprint_assets.transforms.book_pass import book_pass as tables_of_book
 from footprint_assets.transforms.deliveries import DeliveryTally
+from footprint_assets.transforms.dwell import BBO_COLUMNS
 from footprint_assets.transforms.footprint import footprint_price as price_rows
 from footprint_assets.transforms.ohlcv import ohlcv as ohlcv_bars
 from footprint_assets.transforms.trades import TRADE_IDENTITY, clean_trades
+from footprint_assets.transforms.windows import TRADE_COLUMNS
 
 TRADES_CLEAN = {"trades_clean": "silver.future.trades_clean"}
+PRINTS = {"trades_clean": TRADE_COLUMNS}
+"""The columns of the clean trades that prices and volumes are made of."""
 
 
 @lake_stream_asset(
@@ -110,7 +114,12 @@ def accounts(symbol: str, rows_in: int, tally: DeliveryTally, off_tick: pl.DataF
     )
 
 
-@lake_asset("silver.future.ohlcv", inputs=TRADES_CLEAN, config=lambda settings: (settings.bars,))
+@lake_asset(
+    "silver.future.ohlcv",
+    inputs=TRADES_CLEAN,
+    columns=PRINTS,
+    config=lambda settings: (settings.bars,),
+)
 def ohlcv(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
     """Open, high, low, close, volume by aggressor, VWAP, true range and ATR from one second to the trade date.
 
@@ -122,6 +131,7 @@ def ohlcv(scope: Scope, trades_clean: pl.DataFrame) -> pl.DataFrame:
 @lake_asset(
     "silver.future.footprint_price",
     inputs={**TRADES_CLEAN, "bbo": "silver.future.bbo"},
+    columns={**PRINTS, "bbo": BBO_COLUMNS},
     config=lambda settings: (settings.bars, settings.footprint, Roots(settings.roots)),
 )
 def footprint_price(scope: Scope, trades_clean: pl.DataFrame, bbo: pl.DataFrame) -> pl.DataFrame:

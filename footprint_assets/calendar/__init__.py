@@ -1,7 +1,6 @@
 """When CME equity index futures trade: sessions, closures with names, early closes, trade date <-> UTC windows.
 
-The one place that knows the calendar. ``rules`` states what the exchange published, as an ``exchange_calendars``
-subclass; ``globex`` answers questions about it with plain dates and UTC nanoseconds. Everything is pure: the calendar
+The one place that knows the calendar. ``rules`` states what the exchange published; ``globex`` answers questions about it with plain dates and UTC nanoseconds. Everything is pure: the calendar
 runs from PARTITION_START to CALENDAR_END whatever today is, and nothing is fetched. ``docs/calendar.md`` has the
 evidence behind every rule.
 """

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
+from footprint_assets.calendar import rules
 from footprint_assets.errors import FootprintError
 
 PARTITION_START = dt.date(2010, 6, 6)
@@ -32,11 +32,14 @@ NEW_YORK = ZoneInfo("America/New_York")
 DAY_BOUNDARY = dt.time(18, 0)
 """Where one trade date's tile ends and the next begins, ET."""
 LONDON_OPEN = dt.time(3, 0)
-CASH_OPEN = dt.time(9, 30)
+CASH_OPEN = rules.CASH_OPEN
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_CHICAGO = ZoneInfo("America/Chicago")
+_DAY = dt.timedelta(days=1)
+_SATURDAY = 5
 # The tile of the first trade date starts on the session before it.
-_ENGINE_START = dt.date(2010, 6, 1)
+_LAST_BEFORE = dt.date(2010, 6, 4)
 
 
 class MarketClosed(FootprintError):  # noqa: N818  # reads as the fact it states
@@ -74,52 +77,41 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class _Calendar:
-    """Every session in order, with the names of the days that differ."""
+    """Every trade date in order, with the days that differ."""
 
     dates: Sequence[dt.date]
-    sessions: Mapping[dt.date, Session]
-    window_ends_ns: Sequence[int]
     closures: Mapping[dt.date, str]
-    early_closes: Mapping[dt.date, str]
+    short_days: Mapping[dt.date, rules.ShortDay]
 
 
-@lru_cache(maxsize=1)
+@cache
 def _calendar() -> _Calendar:
-    with warnings.catch_warnings():
-        # exchange_calendars 4.13 asks pandas 3 for the naive UTC values of a zoned series; that is what it wants.
-        warnings.filterwarnings("ignore", message="Series.values returning an ndarray that drops timezone")
-        from footprint_assets.calendar import rules
-
-        globex, cash = rules.schedules(_ENGINE_START, CALENDAR_END)
-    cash_hours = {
-        day.date(): (open_.value, close.value)
-        for day, open_, close in zip(cash.index, cash["open"], cash["close"], strict=True)
-    }
-    early = rules.early_close_names(PARTITION_START, CALENDAR_END)
-    sessions: dict[dt.date, Session] = {}
-    window_start_ns = 0
-    for day, open_, close in zip(globex.index, globex["open"], globex["close"], strict=True):
-        date = day.date()
-        window_end_ns = et_ns(date, DAY_BOUNDARY)
-        if date >= PARTITION_START:
-            rth_open_ns, rth_close_ns = cash_hours.get(date, (None, None))
-            sessions[date] = Session(
-                trade_date=date,
-                window_ns=(window_start_ns, window_end_ns),
-                open_ns=open_.value,
-                close_ns=close.value,
-                rth_open_ns=rth_open_ns,
-                rth_close_ns=rth_close_ns,
-                is_early_close=date in early,
-                note=early.get(date),
-            )
-        window_start_ns = window_end_ns
+    years = range(PARTITION_START.year, CALENDAR_END.year + 1)
+    closures = {date: name for year in years for date, name in sorted(rules.closures(year).items())}
+    short_days = {date: day for year in years for date, day in sorted(rules.short_days(year).items())}
+    days = map(dt.date.fromordinal, range(PARTITION_START.toordinal(), CALENDAR_END.toordinal() + 1))
     return _Calendar(
-        dates=tuple(sessions),
-        sessions=sessions,
-        window_ends_ns=tuple(session.window_ns[1] for session in sessions.values()),
-        closures=rules.closure_names(PARTITION_START, CALENDAR_END),
-        early_closes=early,
+        tuple(day for day in days if day.weekday() < _SATURDAY and day not in closures), closures, short_days
+    )
+
+
+@cache
+def _session(date: dt.date) -> Session:
+    """The session of a date that has one."""
+    calendar = _calendar()
+    position = bisect.bisect_left(calendar.dates, date)
+    before = calendar.dates[position - 1] if position else _LAST_BEFORE
+    short = calendar.short_days.get(date)
+    cash_close = short.cash_close if short else rules.CASH_CLOSE
+    return Session(
+        trade_date=date,
+        window_ns=(et_ns(before, DAY_BOUNDARY), et_ns(date, DAY_BOUNDARY)),
+        open_ns=_instant_ns(date - _DAY, rules.GLOBEX_OPEN, _CHICAGO),
+        close_ns=_instant_ns(date, short.close if short else rules.regular_close(date), _CHICAGO),
+        rth_open_ns=et_ns(date, CASH_OPEN) if cash_close else None,
+        rth_close_ns=et_ns(date, cash_close) if cash_close else None,
+        is_early_close=short is not None,
+        note=short.name if short else None,
     )
 
 
@@ -142,9 +134,7 @@ def utc_midnight_ns(date: dt.date) -> int:
     Returns:
         Nanoseconds since the Unix epoch, UTC.
     """
-    return (
-        (dt.datetime.combine(date, dt.time(), tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
-    )
+    return _instant_ns(date, dt.time(), dt.UTC)
 
 
 def et_ns(date: dt.date, time: dt.time) -> int:
@@ -157,7 +147,11 @@ def et_ns(date: dt.date, time: dt.time) -> int:
     Returns:
         Nanoseconds since the Unix epoch, UTC.
     """
-    instant = dt.datetime.combine(date, time, tzinfo=NEW_YORK)
+    return _instant_ns(date, time, NEW_YORK)
+
+
+def _instant_ns(date: dt.date, time: dt.time, zone: dt.tzinfo) -> int:
+    instant = dt.datetime.combine(date, time, tzinfo=zone)
     return (instant - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
 
 
@@ -174,10 +168,9 @@ def session(date: dt.date) -> Session:
         MarketClosed: The date is a weekend day or a full closure; the message names it.
         OutsideCalendar: The date lies outside the calendar.
     """
-    _require_inside(date)
+    if is_session(date):
+        return _session(date)
     calendar = _calendar()
-    if date in calendar.sessions:
-        return calendar.sessions[date]
     reason = calendar.closures.get(date, f"{date:%A}")
     raise MarketClosed(
         f"CME equity index futures have no session on {date}: {reason}.",
@@ -195,7 +188,7 @@ def is_session(date: dt.date) -> bool:
         OutsideCalendar: The date lies outside the calendar.
     """
     _require_inside(date)
-    return date in _calendar().sessions
+    return date.weekday() < _SATURDAY and date not in _calendar().closures
 
 
 def sessions(start: dt.date, end: dt.date) -> list[dt.date]:
@@ -261,7 +254,7 @@ def early_closes(start: dt.date, end: dt.date) -> dict[dt.date, str]:
     Raises:
         OutsideCalendar: A bound lies outside the calendar.
     """
-    return _between(_calendar().early_closes, start, end)
+    return _between({date: day.name for date, day in _calendar().short_days.items()}, start, end)
 
 
 def _between(names: Mapping[dt.date, str], start: dt.date, end: dt.date) -> dict[dt.date, str]:
@@ -306,14 +299,12 @@ def trade_date_of(ts_ns: int) -> dt.date:
     Raises:
         OutsideCalendar: The instant lies before the first or after the last tile.
     """
-    calendar = _calendar()
-    position = bisect.bisect_right(calendar.window_ends_ns, ts_ns)
-    if position == len(calendar.dates) or ts_ns < calendar.sessions[calendar.dates[0]].window_ns[0]:
+    dates = _calendar().dates
+    if not _session(dates[0]).window_ns[0] <= ts_ns < _session(dates[-1]).window_ns[1]:
         raise OutsideCalendar(
-            f"No trade date from {calendar.dates[0]} to {calendar.dates[-1]} owns this instant.",
-            where={"ts_ns": ts_ns},
+            f"No trade date from {dates[0]} to {dates[-1]} owns this instant.", where={"ts_ns": ts_ns}
         )
-    return calendar.dates[position]
+    return dates[bisect.bisect_right(dates, ts_ns, key=lambda date: _session(date).window_ns[1])]
 
 
 def session_label_edges(session: Session) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:

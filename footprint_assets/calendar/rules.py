@@ -1,165 +1,130 @@
-"""The exchange's own rules for equity index futures on CME Globex, in Chicago wall time.
+"""The exchange's own rules for equity index futures on CME Globex, and the hours of the cash market beside it.
 
-Only rules live here, each a published fact or a stated inference (``docs/calendar.md`` says which), as an
-``exchange_calendars`` calendar. This is the only module that imports exchange_calendars and pandas; together they take
-over a second, so ``globex`` imports it on first use.
+Only rules live here, each a published fact or a stated inference (``docs/calendar.md`` says which), as plain dates and
+wall times: Globex in Chicago time, the cash market in New York time. ``globex`` answers questions about them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from typing import Any
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import pandas as pd
-from dateutil.relativedelta import MO, TH  # type: ignore[import-untyped]
-from exchange_calendars.exchange_calendar import ExchangeCalendar, HolidayCalendar
-from exchange_calendars.exchange_calendar_xnys import XNYSExchangeCalendar
-from pandas.tseries.holiday import Holiday, nearest_workday, sunday_to_monday
-from pandas.tseries.offsets import DateOffset, Day, Easter
+GLOBEX_OPEN = dt.time(17)
+"""Globex opens on the evening before a session, Chicago."""
+CASH_OPEN = dt.time(9, 30)
+CASH_CLOSE = dt.time(16)
+CASH_HALF_DAY_CLOSE = dt.time(13)
+"""The hours of the cash market (XNYS), New York."""
 
-_MONDAY_TO_THURSDAY = (0, 1, 2, 3)
-_MONDAY_TO_FRIDAY = (0, 1, 2, 3, 4)
-
-
-def _good_fridays() -> list[pd.Timestamp]:
-    rule = Holiday("Good Friday", month=1, day=1, offset=[Easter(), Day(-2)])
-    return list(rule.dates(pd.Timestamp("2010-01-01"), pd.Timestamp("2099-12-31")))
+_MONDAY, _THURSDAY, _FRIDAY, _SATURDAY, _SUNDAY = 0, 3, 4, 5, 6
+_DAY = dt.timedelta(days=1)
 
 
-def _is_jobs_report_day(good_friday: pd.Timestamp) -> bool:
-    # The employment situation report comes out on the first Friday of April even when that is Good Friday.
-    return good_friday.month == 4 and good_friday.day <= 7
-
-
-def _cash_holidays(start_date: str | None = None, end_date: str | None = None) -> list[Holiday]:
-    """Holidays of the cash market on which Globex trades until a midday halt."""
-    within: Any = {"start_date": start_date, "end_date": end_date}
-    return [
-        Holiday("Martin Luther King Jr. Day", month=1, day=1, offset=DateOffset(weekday=MO(3)), **within),
-        Holiday("Presidents' Day", month=2, day=1, offset=DateOffset(weekday=MO(3)), **within),
-        Holiday("Memorial Day", month=5, day=25, offset=DateOffset(weekday=MO(1)), **within),
-        Holiday("Independence Day", month=7, day=4, observance=nearest_workday, **within),
-        Holiday("Labor Day", month=9, day=1, offset=DateOffset(weekday=MO(1)), **within),
-        Holiday("Thanksgiving Day", month=11, day=1, offset=DateOffset(weekday=TH(4)), **within),
-    ]
-
-
-CLOSED_GOOD_FRIDAYS = [day for day in _good_fridays() if not _is_jobs_report_day(day)]
-SHORT_GOOD_FRIDAYS = [day for day in _good_fridays() if _is_jobs_report_day(day)]
-
-FULL_CLOSURES = [
-    Holiday("New Year's Day", month=1, day=1, observance=sunday_to_monday, days_of_week=_MONDAY_TO_FRIDAY),
-    Holiday("Christmas Day", month=12, day=25, observance=nearest_workday),
-]
-
-# Early closes made by rule: (Chicago closing time, holidays).
-EARLY_CLOSES = [
-    # The midday halt moved from 10:30 to 12:00 CT between Presidents' Day and Memorial Day 2014.
-    (dt.time(10, 30), _cash_holidays(end_date="2014-03-31")),
-    (
-        dt.time(12, 0),
-        [
-            *_cash_holidays(start_date="2014-04-01"),
-            Holiday("Juneteenth", month=6, day=19, observance=nearest_workday, start_date="2022-01-01"),
-        ],
-    ),
-    # On the half days of the cash market: a quarter of an hour after its 13:00 ET close.
-    (
-        dt.time(12, 15),
-        [
-            Holiday("Day before Independence Day", month=7, day=3, days_of_week=_MONDAY_TO_THURSDAY),
-            Holiday("Day after Thanksgiving", month=11, day=1, offset=[DateOffset(weekday=TH(4)), Day(1)]),
-            Holiday("Christmas Eve", month=12, day=24, days_of_week=_MONDAY_TO_THURSDAY),
-        ],
-    ),
-]
-
-# Early closes the exchange announced day by day: (date, Chicago closing time, name).
-ANNOUNCED_EARLY_CLOSES = [
-    *((day.date(), dt.time(8, 15), "Good Friday") for day in SHORT_GOOD_FRIDAYS),
-    (dt.date(2012, 10, 29), dt.time(8, 15), "Hurricane Sandy"),
-    (dt.date(2012, 10, 30), dt.time(8, 15), "Hurricane Sandy"),
-    (dt.date(2018, 12, 5), dt.time(8, 30), "National Day of Mourning (George H. W. Bush)"),
-    (dt.date(2025, 1, 9), dt.time(8, 30), "National Day of Mourning (Jimmy Carter)"),
-]
-
-
-class CmeEquityIndexCalendar(ExchangeCalendar):  # type: ignore[misc]  # exchange_calendars ships no types
-    """Equity index futures on CME Globex: open at 17:00 CT the evening before, close at 16:00 CT.
-
-    A session of this calendar is a date with Globex trading that ends on it, so holidays on which only the cash market
-    is closed are sessions too. The 15:15-15:30 CT pause of trade dates before 2021-06-28 is not modelled.
-    """
-
-    name = "CME_EQUITY_INDEX"
-    tz = ZoneInfo("America/Chicago")
-    open_times = ((None, dt.time(17)),)
-    close_times = (
-        (None, dt.time(16, 30)),
-        (pd.Timestamp("2012-11-19"), dt.time(16, 15)),
-        (pd.Timestamp("2015-09-21"), dt.time(16)),
-    )
-
-    @property
-    def open_offset(self) -> int:
-        """Days from a session to the day it opens on."""
-        return -1
-
-    @property
-    def regular_holidays(self) -> HolidayCalendar:
-        """The full closures at a fixed date."""
-        return HolidayCalendar(FULL_CLOSURES)
-
-    @property
-    def adhoc_holidays(self) -> list[pd.Timestamp]:
-        """The full closures that move with Easter."""
-        return CLOSED_GOOD_FRIDAYS
-
-    @property
-    def special_closes(self) -> list[tuple[dt.time, HolidayCalendar]]:
-        """The early closes made by rule."""
-        return [(time, HolidayCalendar(rules)) for time, rules in EARLY_CLOSES]
-
-    @property
-    def special_closes_adhoc(self) -> list[tuple[dt.time, pd.DatetimeIndex]]:
-        """The early closes announced once."""
-        return [(time, pd.DatetimeIndex([date])) for date, time, _ in ANNOUNCED_EARLY_CLOSES]
-
-
-def schedules(start: dt.date, end: dt.date) -> tuple[Any, Any]:
-    """The schedules of both markets a futures session needs.
+@dataclass(frozen=True)
+class ShortDay:
+    """A session that ends before its regular time.
 
     Args:
-        start: First date, inclusive.
-        end: Last date, inclusive.
-
-    Returns:
-        Two data frames indexed by session with UTC ``open`` and ``close``: Globex, then the cash market (XNYS).
+        name: The day's name.
+        close: End of Globex trading, Chicago.
+        cash_close: End of the cash session, New York; None where the cash market is closed.
     """
-    bounds = {"start": pd.Timestamp(start), "end": pd.Timestamp(end)}
-    return CmeEquityIndexCalendar(**bounds).schedule, XNYSExchangeCalendar(**bounds).schedule
+
+    name: str
+    close: dt.time
+    cash_close: dt.time | None = None
 
 
-def closure_names(start: dt.date, end: dt.date) -> dict[dt.date, str]:
-    """The name of the holiday on every weekday without a session, ``start`` to ``end`` inclusive."""
-    fixed = _names(FULL_CLOSURES, start, end)
-    moving = {day.date(): "Good Friday" for day in CLOSED_GOOD_FRIDAYS if start <= day.date() <= end}
-    return dict(sorted((fixed | moving).items()))
+ANNOUNCED_EARLY_CLOSES = {
+    dt.date(2012, 10, 29): ShortDay("Hurricane Sandy", dt.time(8, 15)),
+    dt.date(2012, 10, 30): ShortDay("Hurricane Sandy", dt.time(8, 15)),
+    dt.date(2018, 12, 5): ShortDay("National Day of Mourning (George H. W. Bush)", dt.time(8, 30)),
+    dt.date(2025, 1, 9): ShortDay("National Day of Mourning (Jimmy Carter)", dt.time(8, 30)),
+}
+"""Early closes the exchange announced day by day."""
 
 
-def early_close_names(start: dt.date, end: dt.date) -> dict[dt.date, str]:
-    """The name of the day on every session that closes early, ``start`` to ``end`` inclusive."""
-    by_rule = _names([rule for _, rules in EARLY_CLOSES for rule in rules], start, end)
-    announced = {date: name for date, _, name in ANNOUNCED_EARLY_CLOSES if start <= date <= end}
-    return dict(sorted((by_rule | announced).items()))
+def regular_close(date: dt.date) -> dt.time:
+    """End of Globex trading on a regular session, Chicago."""
+    if date < dt.date(2012, 11, 19):
+        return dt.time(16, 30)
+    return dt.time(16, 15) if date < dt.date(2015, 9, 21) else dt.time(16)
 
 
-def _names(rules: Iterable[Holiday], start: dt.date, end: dt.date) -> dict[dt.date, str]:
-    names = {}
-    for rule in rules:
-        for day in rule.dates(pd.Timestamp(start), pd.Timestamp(end)):
-            observed = rule.observance in (nearest_workday, sunday_to_monday) and day.day != rule.day
-            names[day.date()] = f"{rule.name} (observed)" if observed else rule.name
-    return names
+def closures(year: int) -> dict[dt.date, str]:
+    """The weekdays of a year without Globex trading, and the holiday on each."""
+    good_friday = _good_friday(year)
+    new_year = dt.date(year, 1, 1)
+    found = dict([_observed("Christmas Day", dt.date(year, 12, 25))])
+    if new_year.weekday() != _SATURDAY:  # one on a Saturday is not made up for
+        found |= [_observed("New Year's Day", new_year)]
+    if not _is_jobs_report_day(good_friday):
+        found[good_friday] = "Good Friday"
+    return found
+
+
+def short_days(year: int) -> dict[dt.date, ShortDay]:
+    """The sessions of a year that end before their regular time."""
+    good_friday = _good_friday(year)
+    found = {
+        # The midday halt moved from 10:30 to 12:00 CT between Presidents' Day and Memorial Day 2014.
+        date: ShortDay(name, dt.time(10, 30) if date < dt.date(2014, 4, 1) else dt.time(12))
+        for date, name in _cash_holidays(year)
+    }
+    # On the half days of the cash market: a quarter of an hour after its 13:00 ET close.
+    found |= {date: ShortDay(name, dt.time(12, 15), CASH_HALF_DAY_CLOSE) for date, name in _half_days(year)}
+    if _is_jobs_report_day(good_friday):
+        found[good_friday] = ShortDay("Good Friday", dt.time(8, 15))
+    return found | {date: day for date, day in ANNOUNCED_EARLY_CLOSES.items() if date.year == year}
+
+
+def _cash_holidays(year: int) -> Iterator[tuple[dt.date, str]]:
+    """Holidays of the cash market on which Globex trades until a midday halt."""
+    yield _nth(_MONDAY, 3, year, 1), "Martin Luther King Jr. Day"
+    yield _nth(_MONDAY, 3, year, 2), "Presidents' Day"
+    yield _nth(_MONDAY, 1, year, 5, from_day=25), "Memorial Day"
+    if year >= 2022:
+        yield _observed("Juneteenth", dt.date(year, 6, 19))
+    yield _observed("Independence Day", dt.date(year, 7, 4))
+    yield _nth(_MONDAY, 1, year, 9), "Labor Day"
+    yield _nth(_THURSDAY, 4, year, 11), "Thanksgiving Day"
+
+
+def _half_days(year: int) -> Iterator[tuple[dt.date, str]]:
+    for date, name in (
+        (dt.date(year, 7, 3), "Day before Independence Day"),
+        (dt.date(year, 12, 24), "Christmas Eve"),
+    ):
+        if date.weekday() < _FRIDAY:
+            yield date, name
+    yield _nth(_THURSDAY, 4, year, 11) + _DAY, "Day after Thanksgiving"
+
+
+def _nth(weekday: int, n: int, year: int, month: int, from_day: int = 1) -> dt.date:
+    """The n-th weekday of its kind in a month, counted from a day on."""
+    first = dt.date(year, month, from_day)
+    return first + _DAY * ((weekday - first.weekday()) % 7 + 7 * (n - 1))
+
+
+def _observed(name: str, date: dt.date) -> tuple[dt.date, str]:
+    """The weekday a holiday is kept on, the nearest to it, and its name there."""
+    moved = {_SATURDAY: -_DAY, _SUNDAY: _DAY}.get(date.weekday())
+    return (date + moved, f"{name} (observed)") if moved else (date, name)
+
+
+def _good_friday(year: int) -> dt.date:
+    # Easter by the anonymous Gregorian computus (Meeus, Astronomical Algorithms, chapter 8).
+    century, of_century = divmod(year, 100)
+    golden = year % 19
+    leaps, shift = century // 4, (century - (century + 8) // 25 + 1) // 3
+    epact = (19 * golden + century - leaps - shift + 15) % 30
+    to_sunday = (32 + 2 * (century % 4) + 2 * (of_century // 4) - epact - of_century % 4) % 7
+    late = (golden + 11 * epact + 22 * to_sunday) // 451
+    month, day = divmod(epact + to_sunday - 7 * late + 114, 31)
+    return dt.date(year, month, day + 1) - 2 * _DAY
+
+
+def _is_jobs_report_day(good_friday: dt.date) -> bool:
+    # The employment situation report comes out on the first Friday of April even when that is Good Friday.
+    return good_friday.month == 4 and good_friday.day <= 7

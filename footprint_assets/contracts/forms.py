@@ -5,6 +5,8 @@ Pandera and pyarrow are imported where they are used: loading a contract costs n
 
 from __future__ import annotations
 
+import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -209,15 +211,25 @@ class Rule:
                 raise ValueError(f"no check is called {self.check!r}")
         return found.fill_null(value=False)
 
-    def any_broken(self, column: str) -> pl.Expr:
-        """One value: whether any row breaks the rule."""
-        if self.check != "matches":
-            return self.broken(column).any()
-        # A text column repeats one value for long (a partition is one symbol); its regular expression is matched
-        # where the value changes: 10 ms instead of 130 ms in 10 M rows.
-        values = pl.col(column)
-        changes = values.filter(values.ne_missing(values.shift(1)))
-        return (~changes.str.contains(self.value)).any()
+    def keeps(self, values: pl.Series) -> bool:
+        """Whether no value breaks the rule: what ``broken`` says, mostly in one pass that takes no memory."""
+        if self.check == "matches":
+            # A text column repeats one value for long (a partition is one symbol): it is matched where it changes.
+            values = values.filter(values.ne_missing(values.shift(1)))
+        return self._is_plain(values) or not values.to_frame().select(self.broken(values.name).any()).item()
+
+    def _is_plain(self, values: pl.Series) -> bool:
+        """Whether sum, least or greatest value tell that the rule is kept; NaN shows in the sum and the greatest."""
+        match self.check:
+            case "finite":
+                return math.isfinite(values.sum())
+            case "ge" | "gt":
+                bound = values.min()
+            case "le" | "lt":
+                bound = values.nan_max() if values.dtype.is_float() else values.max()
+            case _:
+                return False
+        return bound is None or bool(getattr(operator, self.check)(bound, self.value))
 
 
 def rules_of(field: Field) -> list[Rule]:

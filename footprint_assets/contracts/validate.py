@@ -141,7 +141,8 @@ class Validator:
             failures = _order_failures(self.contract, border, self.rows - 1) + failures
         if failures:
             raise ContractViolation(self.contract.name, failures)
-        self._last = ordered.tail(1)
+        # A copy: the rows' memory may be filled anew before the next batch comes.
+        self._last = ordered[[-1]]
 
 
 def refuse_if_disabled() -> None:
@@ -173,19 +174,21 @@ def _screen(contract: Contract) -> pa_polars.DataFrameSchema:
     """The pandera schema batches go through: names, order, types and all values in one check of the frame.
 
     Pandera takes 100 ms a batch to check the 91 columns of the book one by one, and 20 ms to look at their types one by
-    one, whatever its rows; that price would make batches large, and memory with them. Tests hold this schema to the
-    same verdicts as ``Contract.pandera_schema``.
+    one, whatever its rows; that price would make batches large, and memory with them. One check of the frame takes
+    0.4 ms, and its columns 1 ms in 65,536 rows (884 columns: 8 ms in 16,560 rows). Tests hold this schema to the same
+    verdicts as ``Contract.pandera_schema``.
     """
     import pandera.polars as pa_polars
 
     expected = list(contract.polars_schema.items())
-    broken = [rule.any_broken(field.name) for field in contract.fields for rule in rules_of(field)]
-    broken += [pl.col(field.name).has_nulls() for field in contract.fields if not field.nullable]
-    keeps_values = ~pl.any_horizontal(broken)
+    rules = [(field.nullable, rules_of(field)) for field in contract.fields]
 
-    def keeps_contract(data: pa_polars.PolarsData) -> bool | pl.LazyFrame:
-        frame = data.lazyframe
-        return list(frame.collect_schema().items()) == expected and frame.select(keeps_values)
+    def keeps_contract(data: pa_polars.PolarsData) -> bool:
+        frame = data.lazyframe.collect()
+        return list(frame.schema.items()) == expected and all(
+            (nullable or not values.null_count()) and all(rule.keeps(values) for rule in found)
+            for values, (nullable, found) in zip(frame.get_columns(), rules, strict=True)
+        )
 
     return pa_polars.DataFrameSchema(checks=pa_polars.Check(keeps_contract, name="contract"))
 

@@ -96,6 +96,89 @@ def total(grid, bar, first, last, column):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def lay_out(start, ts, tick):  # type: ignore[no-untyped-def]
+    """Where each bar's rows begin, and the first row that is out of place.
+
+    Args:
+        start: Starts of the bars, ascending, int64[bars], ns since the epoch.
+        ts: Bar starts of the rows, int64[rows], ns since the epoch.
+        tick: Prices of the rows, int64[rows], ticks.
+
+    Returns:
+        ``(offset, low, stray, hole)``: as in :class:`BookGrid`, then the first row that is in no bar, or in an earlier
+        one than the row before, and the first that leaves out a tick; -1 each where there is none.
+    """
+    bars, rows = start.shape[0], ts.shape[0]
+    offset, low = np.full(bars + 1, rows), np.zeros(bars, np.int64)
+    bar, known = -1, 0
+    for row in range(rows):
+        if bar >= 0 and ts[row] == start[bar]:
+            if tick[row] != tick[row - 1] + 1:
+                return offset, low, -1, row
+            continue
+        bar += 1
+        while bar < bars and start[bar] < ts[row]:
+            bar += 1
+        if bar == bars or start[bar] != ts[row]:
+            return offset, low, row, -1
+        offset[known : bar + 1] = row
+        low[bar] = tick[row]
+        known = bar + 1
+    return offset, low, -1, -1
+
+
+_BLOCK = 256
+"""Rows whose prefix sums fit the first-level cache."""
+
+
+@njit(cache=True, nogil=True)
+def prefix_sums(sizes, counts, shown, visible):  # type: ignore[no-untyped-def]
+    """Prefix sums over the rows of the book by price.
+
+    Args:
+        sizes: ``QTY``, ``ADDED``, ``PULLED`` and ``FILLED`` of the bid, then of the ask; a tuple of int64[rows].
+        counts: ``ORDERS``, ``ADDS``, ``CANCELS`` and ``MODIFIES`` likewise; a tuple of int32[rows].
+        shown: Time in sight, int64[rows], ns.
+        visible: Whether in sight at the end of the bar, uint8[rows].
+
+    Returns:
+        ``sums`` of :class:`BookGrid`.
+    """
+    rows = shown.shape[0]
+    sums = np.empty((rows + 1, COLUMNS), np.int64)
+    sums[0] = 0
+    for begin in range(0, rows, _BLOCK):
+        end = min(begin + _BLOCK, rows)
+        seen = shown[begin:end] > 0
+        for k in range(8):
+            size, count = sizes[k], counts[k]
+            x = (k // 4) * FIELDS + (QTY, ADDED, PULLED, FILLED)[k % 4]
+            y = (k // 4) * FIELDS + (ORDERS, ADDS, CANCELS, MODIFIES)[k % 4]
+            of_size, of_count = sums[begin, x], sums[begin, y]
+            for row in range(begin, end):
+                of_size += size[row]
+                of_count += count[row]
+                sums[row + 1, x], sums[row + 1, y] = of_size, of_count
+                # Size and orders at the end of a bar are no flow: the price may have been out of sight until then.
+                seen[row - begin] |= k % 4 > 0 and (size[row] > 0 or count[row] > 0)
+        for row in range(begin, end):
+            sums[row + 1, VISIBLE] = sums[row, VISIBLE] + visible[row]
+            sums[row + 1, SEEN] = sums[row, SEEN] + seen[row - begin]
+    return sums
+
+
+@njit(cache=True, nogil=True)
+def average_sizes(held_bid, held_ask, shown):  # type: ignore[no-untyped-def]
+    """Size over the time in sight of every row, ``average`` of :class:`BookGrid`; of contracts x ns and ns, int64[rows]."""
+    average = np.full((shown.shape[0], 2), np.nan)
+    for row in range(shown.shape[0]):
+        if shown[row] > 0:
+            average[row, 0] = held_bid[row] / shown[row]
+            average[row, 1] = held_ask[row] / shown[row]
+    return average
+
+
+@njit(cache=True, nogil=True)
 def best_prices(offset, low, bid_size, ask_size):  # type: ignore[no-untyped-def]
     """Best bid and best ask at the end of every bar, ticks, int64[bars, 2]; ``NO_TICK`` where there is none."""
     bars = low.shape[0]

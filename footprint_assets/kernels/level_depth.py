@@ -27,6 +27,8 @@ from footprint_assets.kernels.level_book import (
 BELOW, ABOVE = 0, 1
 REL_REACH = 4
 """Ticks on either side of the level whose size is given singly."""
+LONGEST_CHANGE = 24
+"""Bars the changes of size at the level look back."""
 
 # Layout of the result. Bands: [below, above][band].
 BAND_AVERAGE = 0
@@ -168,7 +170,7 @@ def _run(grid, rows, edges, out):  # type: ignore[no-untyped-def]
         now, before_12 = _both(grid, bar, level, level), _both(grid, bar - 12, level, level)
         row[CHANGE_3] = (now - _both(grid, bar - 3, level, level)) / 3
         row[CHANGE_12] = (now - before_12) / 12
-        earlier = (before_12 - _both(grid, bar - 24, level, level)) / 12
+        earlier = (before_12 - _both(grid, bar - LONGEST_CHANGE, level, level)) / 12
         row[CHANGE_OF_CHANGE_12] = (row[CHANGE_12] - earlier) / 12
 
 
@@ -183,6 +185,6 @@ def level_depth(grid: BookGrid, rows: Rows, edges: Int64) -> Float64:
     Returns:
         float64[rows, FIELDS_OUT] by the module's layout, contracts, orders and ticks; NaN where not in sight.
     """
-    out = np.full((len(rows.bar), FIELDS_OUT), np.nan)
+    out = np.full((len(rows.bar), FIELDS_OUT), np.nan, order="F")
     _run(grid, rows, edges, out)
     return out

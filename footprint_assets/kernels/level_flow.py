@@ -133,12 +133,12 @@ def level_flow(grid: BookGrid, rows: Rows, edges: Int64) -> LevelFlow:
     """
     n = len(rows.bar)
     flow = LevelFlow(
-        band=np.zeros((n, 2, BANDS, FLOWS), np.int64),
-        seen=np.zeros((n, BANDS), np.bool_),
-        average=np.zeros((n, 2, BANDS)),
-        around=np.zeros((n, 2, 3), np.int64),
+        band=np.zeros((n, 2, BANDS, FLOWS), np.int64, order="F"),
+        seen=np.zeros((n, BANDS), np.bool_, order="F"),
+        average=np.zeros((n, 2, BANDS), order="F"),
+        around=np.zeros((n, 2, 3), np.int64, order="F"),
         around_seen=np.zeros((n, 2), np.bool_),
-        moments=np.zeros((n, 3), np.int64),
+        moments=np.zeros((n, 3), np.int64, order="F"),
     )
     _run_bar(grid, rows, edges, flow)
     return flow
@@ -154,16 +154,23 @@ def _run_imbalance(grid, rows, windows, near, value, seen):  # type: ignore[no-u
                 first, last = level + 1, level + FAR
             elif area == UNDER:
                 first, last = level - FAR, level - 1
+            gained, known, j = np.int64(0), False, bar
             for k in range(windows.shape[0]):
-                for j in range(max(bar - windows[k] + 1, 0), bar + 1):
+                while j > bar - windows[k] and j >= 0:
                     a, b = span(grid, j, first, last)
-                    seen[r, area, k] |= grid.sums[b, SEEN] > grid.sums[a, SEEN]
-                    for side in (BID, ASK):
-                        sign = 1 if side == BID else -1
-                        x = side * FIELDS
-                        value[r, area, k] += sign * (grid.sums[b, x + ADDED] - grid.sums[a, x + ADDED])
-                        value[r, area, k] -= sign * (grid.sums[b, x + PULLED] - grid.sums[a, x + PULLED])
-                        value[r, area, k] -= sign * (grid.sums[b, x + FILLED] - grid.sums[a, x + FILLED])
+                    known |= grid.sums[b, SEEN] > grid.sums[a, SEEN]
+                    gained += _gained(grid, a, b, BID) - _gained(grid, a, b, ASK)
+                    j -= 1
+                value[r, area, k], seen[r, area, k] = gained, known
+
+
+@njit(cache=True, nogil=True)
+def _gained(grid, a, b, side):  # type: ignore[no-untyped-def]
+    """Size a side gained in the rows from ``a`` to ``b``."""
+    x = side * FIELDS
+    added = grid.sums[b, x + ADDED] - grid.sums[a, x + ADDED]
+    pulled = grid.sums[b, x + PULLED] - grid.sums[a, x + PULLED]
+    return added - pulled - (grid.sums[b, x + FILLED] - grid.sums[a, x + FILLED])
 
 
 def level_imbalance(
@@ -174,7 +181,7 @@ def level_imbalance(
     Args:
         grid: The book by price.
         rows: Levels and bars.
-        windows: Trailing windows, bars; a window has the bars there are.
+        windows: Trailing windows, ascending, bars; a window has the bars there are.
         near_ticks: Reach of the area ``NEAR``; ``OVER`` and ``UNDER`` are all prices above and below the level.
 
     Returns:
@@ -182,6 +189,6 @@ def level_imbalance(
         in sight at any time of the window.
     """
     shape = (len(rows.bar), AREAS, len(windows))
-    value, seen = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    value, seen = np.zeros(shape, np.int64, order="F"), np.zeros(shape, np.bool_, order="F")
     _run_imbalance(grid, rows, windows, near_ticks, value, seen)
     return value, seen

@@ -65,12 +65,30 @@ class Thresholds(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _median(values):  # type: ignore[no-untyped-def]
-    """Middle of the values, mean of the middle two; NaN of none."""
+    """Middle of the values, mean of the middle two; NaN of none. The values are put in another order."""
     n = values.shape[0]
     if n == 0:
         return np.nan
-    ordered = np.sort(values)
-    return ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2.0
+    middle, low, high = n // 2, 0, n - 1
+    # Only the side the middle lies on is divided further (Hoare's selection).
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i, j = i + 1, j - 1
+        if middle <= j:
+            high = j
+        elif middle >= i:
+            low = i
+        else:
+            break
+    return values[middle] if n % 2 else (values[:middle].max() + values[middle]) / 2.0
 
 
 @njit(cache=True, nogil=True)
@@ -82,22 +100,48 @@ def _depth(grid, bar, first, last, side):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _baseline(grid, bar, level, side, zone, bars):  # type: ignore[no-untyped-def]
+def _fill_past(grid, bar, side, away, zone, past, held):  # type: ignore[no-untyped-def]
+    """Hold the size around ``best + away`` at the ends of the bars before a bar, each at its bar modulo their number.
+
+    Args:
+        grid: The book by price.
+        bar: The bar.
+        side: The side.
+        away: Distance from the side's best price, ticks.
+        zone: Reach around it, ticks.
+        past: The sizes, float64[bars]; NaN where not known.
+        held: What they are of: distance, side, first and end of the bars held. Only what is missing is read.
+    """
+    bars = past.shape[0]
+    first = max(bar - bars, 0)
+    if held[0] != away or held[1] != side or not (held[2] <= first <= held[3] <= bar):
+        held[0], held[1], held[3] = away, side, first
+    for j in range(held[3], bar):
+        best = grid.best[j, side]
+        past[j % bars] = (
+            np.nan if best == NO_TICK else _depth(grid, j, best + away - zone, best + away + zone, side)
+        )
+    held[2], held[3] = first, bar
+
+
+_KEPT = 64
+"""Distances from the best price whose past is kept from row to row: price moves to and fro between a few."""
+
+
+@njit(cache=True, nogil=True)
+def _baseline(grid, bar, level, side, zone, past, held, scratch):  # type: ignore[no-untyped-def]
     """Median size at the same distance from the best price, at the ends of the bars before."""
     now = grid.best[bar, side]
     if now == NO_TICK:
         return np.nan
-    past = np.empty(min(bars, bar))
+    slot = (level - now) % _KEPT
+    _fill_past(grid, bar, side, level - now, zone, past[slot], held[slot])
     n = 0
-    for j in range(max(bar - bars, 0), bar):
-        if grid.best[j, side] == NO_TICK:
-            continue
-        middle = grid.best[j, side] + level - now
-        depth = _depth(grid, j, middle - zone, middle + zone, side)
-        if not np.isnan(depth):
-            past[n] = depth
+    for size in past[slot, : min(past.shape[1], bar)]:
+        if not np.isnan(size):
+            scratch[n] = size
             n += 1
-    return _median(past[:n])
+    return _median(scratch[:n])
 
 
 @njit(cache=True, nogil=True)
@@ -148,11 +192,13 @@ def _window(grid, bar, start, level, side, zone, out):  # type: ignore[no-untype
 def _run(  # type: ignore[no-untyped-def]
     grid, rows, shocks, bar_end, bar_ns, windows, zone, baseline_bars, depth, baseline, out
 ):
+    past, scratch = np.empty((_KEPT, baseline_bars)), np.empty(baseline_bars)
+    held = np.full((_KEPT, 4), -1, np.int64)
     for r in range(rows.bar.shape[0]):
         bar, level, direction = rows.bar[r], rows.level[r], rows.direction[r]
         side = ASK if direction > 0 else BID
         depth[r] = _depth(grid, bar, level - zone, level + zone, side)
-        baseline[r] = _baseline(grid, bar, level, side, zone, baseline_bars)
+        baseline[r] = _baseline(grid, bar, level, side, zone, past, held, scratch)
         for k in range(windows.shape[0]):
             w = windows[k]
             field = out[r, k]
@@ -192,7 +238,7 @@ def level_liquidity(
     """
     n = len(rows.bar)
     depth, baseline = np.empty(n), np.empty(n)
-    out = np.full((n, len(windows), WINDOW_FIELDS), np.nan)
+    out = np.full((n, len(windows), WINDOW_FIELDS), np.nan, order="F")
     _run(grid, rows, shocks, bar_end_ns, bar_ns, windows, zone_ticks, baseline_bars, depth, baseline, out)
     return depth, baseline, out
 

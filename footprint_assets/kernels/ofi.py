@@ -30,16 +30,23 @@ def normalised_ofi(
     """
     n = ofi.shape[0]
     out = np.full(ofi.shape, np.nan)
+    both = np.zeros(n + TRAILING_BARS - 1)
+    known = np.zeros(n + TRAILING_BARS - 1)
     for t in range(n):
-        total = 0.0
-        known = 0
-        for i in range(max(t - TRAILING_BARS + 1, 0), t + 1):
-            both = bid_qty[i] + ask_qty[i]
-            if not np.isnan(both):
-                total += both
-                known += 1
-        if total > 0.0:
-            size = total / (2 * LEVELS * known)
+        quantity = bid_qty[t] + ask_qty[t]
+        is_known = not np.isnan(quantity)
+        both[TRAILING_BARS - 1 + t] = quantity if is_known else 0.0
+        known[TRAILING_BARS - 1 + t] = is_known
+    total, count = np.zeros(n), np.zeros(n)
+    # Window by window side by side, each oldest first: what is not known adds nothing.
+    for i in range(TRAILING_BARS):
+        member, is_there = both[i : i + n], known[i : i + n]
+        for t in range(n):
+            total[t] += member[t]
+            count[t] += is_there[t]
+    for t in range(n):
+        if total[t] > 0.0:
+            size = total[t] / (2 * LEVELS * count[t])
             for level in range(ofi.shape[1]):
                 out[t, level] = ofi[t, level] / size
     return out

@@ -6,7 +6,9 @@ pass.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -25,7 +27,7 @@ from footprint_assets.kernels.book_events import (
     TRADE,
     UNDEF_PRICE,
 )
-from footprint_assets.kernels.book_flow import BookFlow
+from footprint_assets.kernels.book_flow import ALL_LEVELS, FIRST_LEVEL, BookFlow
 
 Int64 = NDArray[np.int64]
 
@@ -33,6 +35,9 @@ REACH_TICKS = 1024
 """A level farther behind the best price of its side is a stub quote; so is a book with a wider spread. Not counted."""
 WINDOW_TICKS = 16_384
 """Ticks one bar may span: a power of two, the size of the ring of cells."""
+ROWS = 65_544
+"""Rows handed out together: a frame of two dozen columns costs as much as the rows in it. No power of two, lest all
+columns compete for the same lines of the cache."""
 NO_VALUE = -1
 """A size, count or largest size that is not known."""
 
@@ -45,26 +50,33 @@ COLUMNS = SIDE_FIELDS + 2 * FIELDS
 
 # A cell of the ring is an output row in the making: QTY_EOB holds the size shown, CT_EOB the instant it is summed up to.
 _SINCE = CT_EOB
-_ADD, _CANCEL, _MODIFY = ord("A"), ord("C"), ord("M")
+_EVENT_FIELD = np.zeros(256, np.int64)
+"""Where an add, cancel or modify is counted, by the action's ASCII code; 0 for anything else."""
+for _action, _field in (("A", ADDS), ("C", CANCELS), ("M", MODIFIES)):
+    _EVENT_FIELD[ord(_action)] = SIDE_FIELDS + _field
 _EMPTY_LOW, _EMPTY_HIGH = (
     np.int64(2**62),
     np.int64(-(2**62)),
 )  # a range of no tick, the neutral element of a union
 (
-    _BAR, _KNOWN, _LOW, _HIGH, _RANGE_SINCE, _BAR_LOW, _BAR_HIGH,
-) = range(7)  # fmt: skip
+    _BAR, _KNOWN, _LOW, _HIGH, _RANGE_SINCE, _BAR_LOW, _BAR_HIGH, _ROWS,
+) = range(8)  # fmt: skip
 _DONE, _OUTPUT_FULL, _OFF_GRID, _TOO_WIDE = range(4)
 
 
 def _new_clock() -> Int64:
-    clock = np.zeros(7, np.int64)
+    clock = np.zeros(8, np.int64)
     clock[_BAR] = -1
     clock[[_LOW, _BAR_LOW]] = _EMPTY_LOW
     clock[[_HIGH, _BAR_HIGH]] = _EMPTY_HIGH
     return clock
 
 
-@dataclass(frozen=True)
+def _new_rows() -> Int64:
+    return np.empty((COLUMNS, ROWS), np.int64)
+
+
+@dataclass
 class Price5sState:
     """The open bar, and the ladder the next record meets."""
 
@@ -75,6 +87,7 @@ class Price5sState:
     levels: Int64 = field(default_factory=lambda: np.zeros(2, np.int64))
     clock: Int64 = field(default_factory=_new_clock)
     cells: Int64 = field(default_factory=lambda: np.zeros((WINDOW_TICKS, COLUMNS), np.int64))
+    rows: Int64 = field(default_factory=_new_rows)
 
 
 class OffTickGrid(ValueError):  # noqa: N818 - names the fact
@@ -112,43 +125,63 @@ def _settle_range(cells, tick, levels, clock, now):  # type: ignore[no-untyped-d
             cells[at & (WINDOW_TICKS - 1), DWELL_NS] += lasted
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _first_level(changed):  # type: ignore[no-untyped-def]
+    return LEVELS if changed == 0 else np.int64(FIRST_LEVEL[changed])
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _levels_in_reach(ladder_price, i, tick_size, price, tick, levels):  # type: ignore[no-untyped-def]
-    """Take over the prices of a record; returns whether all lie on the tick grid."""
-    for side in (BID, ASK):
-        levels[side] = 0
-        for k in range(LEVELS):
-            at = ladder_price[side, k, i]
-            price[side, k] = at
-            if at == UNDEF_PRICE:
-                continue
-            if at % tick_size != 0:
+def _take_levels(ladder_price, i, side, first, tick_size, price, tick, levels):  # type: ignore[no-untyped-def]
+    """Take over the prices of a side from level ``first`` on; returns whether all lie on the tick grid."""
+    levels[side] = min(levels[side], first)
+    for k in range(first, LEVELS):
+        at = ladder_price[side, k, i]
+        if at != price[side, k] and at != UNDEF_PRICE:
+            tick[side, k] = at // tick_size
+            if tick[side, k] * tick_size != at:
                 price[0, 0] = at
                 return False
-            tick[side, k] = at // tick_size
-            if levels[side] == k and abs(tick[side, k] - tick[side, 0]) <= REACH_TICKS:
-                levels[side] = k + 1
-    if levels[BID] > 0 and levels[ASK] > 0 and abs(tick[ASK, 0] - tick[BID, 0]) > REACH_TICKS:
-        levels[:] = 0
+        price[side, k] = at
+        is_next = levels[side] == k and at != UNDEF_PRICE
+        if is_next and abs(tick[side, k] - tick[side, 0]) <= REACH_TICKS:
+            levels[side] = k + 1
     return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _drop(side, first, now, tick, levels, cells):  # type: ignore[no-untyped-def]
+    """Show no size any more at the levels of a side from ``first`` on."""
+    for k in range(first, levels[side]):
+        _settle(cells, tick[side, k], side, now)
+        cells[tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS + QTY_EOB] = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _restate(  # type: ignore[no-untyped-def]
-    ladder_price, ladder_size, i, clear, tick_size, now, price, tick, levels, clock, cells
+    ladder_price, ladder_size, i, clear, differs, tick_size, now, price, tick, levels, clock, cells
 ):
     """Replace the ladder by that of record ``i``, by none after a clear; returns a status."""
     _settle_range(cells, tick, levels, clock, now)
-    for side in (BID, ASK):
-        for k in range(levels[side]):
-            _settle(cells, tick[side, k], side, now)
-            cells[tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS + QTY_EOB] = 0
-    levels[:] = 0
+    if (
+        clear or levels[BID] == 0 or levels[ASK] == 0
+    ):  # a side may be empty because the other one is too far away
+        bid_first = ask_first = 0
+    else:
+        bid_first, ask_first = _first_level(differs[BID, i]), _first_level(differs[ASK, i])
+    _drop(BID, bid_first, now, tick, levels, cells)
+    _drop(ASK, ask_first, now, tick, levels, cells)
     clock[_LOW], clock[_HIGH] = _EMPTY_LOW, _EMPTY_HIGH
     if clear:
+        levels[:] = 0
         return _DONE
-    if not _levels_in_reach(ladder_price, i, tick_size, price, tick, levels):
-        return _OFF_GRID
+    for side, first in ((BID, bid_first), (ASK, ask_first)):
+        if not _take_levels(ladder_price, i, side, first, tick_size, price, tick, levels):
+            return _OFF_GRID
+    if levels[BID] > 0 and levels[ASK] > 0 and abs(tick[ASK, 0] - tick[BID, 0]) > REACH_TICKS:
+        levels[BID], levels[ASK] = min(levels[BID], bid_first), min(levels[ASK], ask_first)
+        _drop(BID, 0, now, tick, levels, cells)
+        _drop(ASK, 0, now, tick, levels, cells)
+        levels[:] = 0
     for side in (BID, ASK):
         for k in range(levels[side]):
             clock[_LOW] = min(clock[_LOW], tick[side, k])
@@ -157,8 +190,8 @@ def _restate(  # type: ignore[no-untyped-def]
     clock[_BAR_HIGH] = max(clock[_BAR_HIGH], clock[_HIGH])
     if clock[_BAR_HIGH] - clock[_BAR_LOW] >= WINDOW_TICKS:
         return _TOO_WIDE
-    for side in (BID, ASK):
-        for k in range(levels[side]):
+    for side, first in ((BID, bid_first), (ASK, ask_first)):
+        for k in range(first, levels[side]):
             slot, at = tick[side, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + side * FIELDS
             cells[slot, at + QTY_EOB] = ladder_size[side, k, i]
             cells[slot, at + _SINCE] = now
@@ -166,9 +199,9 @@ def _restate(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _close(clock, tick, levels, cells, count, row, out, at):  # type: ignore[no-untyped-def]
-    """Write the rows of the open bar and open the next one; returns the number of rows so far."""
-    end = clock[_BAR] + BAR_NS
+def _close(clock, tick, levels, cells, count, row, out):  # type: ignore[no-untyped-def]
+    """Write the rows of the open bar and open the next one."""
+    at, end = clock[_ROWS], clock[_BAR] + BAR_NS
     low, high = clock[_BAR_LOW], clock[_BAR_HIGH]
     _settle_range(cells, tick, levels, clock, end)
     for side in (BID, ASK):
@@ -198,39 +231,30 @@ def _close(clock, tick, levels, cells, count, row, out, at):  # type: ignore[no-
             out[SIDE_FIELDS + side * FIELDS + CT_EOB, at + tick[side, k] - low] = count[side, k, row]
     clock[_BAR] = end
     clock[_BAR_LOW], clock[_BAR_HIGH] = clock[_LOW], clock[_HIGH]
-    return at + max(high - low + 1, 0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _count_event(act, side, price, tick_size, low, high, clock, cells):  # type: ignore[no-untyped-def]
-    """Count an add, cancel or modify at its own price, if that is in sight before or after it."""
-    at = ADDS if act == _ADD else CANCELS if act == _CANCEL else MODIFIES if act == _MODIFY else -1
-    if at < 0 or price == UNDEF_PRICE or side not in (BUYER, SELLER):
-        return
-    tick = price // tick_size
-    if low <= tick <= high or clock[_LOW] <= tick <= clock[_HIGH]:
-        resting = BID if side == BUYER else ASK
-        cells[tick & (WINDOW_TICKS - 1), SIDE_FIELDS + resting * FIELDS + at] += 1
+    clock[_ROWS] = at + max(high - low + 1, 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen arrays costs more than a record
-    start, item, last, until, tick_size,
-    ts, action, side, flags, price, ladder_price, ladder_size, ladder_count, differs,
-    item_row, item_side, item_price, item_added, item_filled, item_pulled,
+    start, item, move, last, until, tick_size,
+    ts, action, side, flags, price, ladder_price, ladder_size, ladder_count, differs, moved,
+    item_row, item_side, item_price, item_before, item_added, item_filled, item_pulled,
     state_price, tick, count, levels, clock, cells, out,
 ):  # fmt: skip
-    """Run records from ``start`` on; returns (status, next record, next item, last record with a ladder, rows)."""
-    n, items, rows = ts.shape[0], item_row.shape[0], 0
+    """Run records from ``start`` on.
+
+    Returns (status, next record, next item, next moved record, last record with a ladder).
+    """
+    n, items, moves = ts.shape[0], item_row.shape[0], moved.shape[0]
     for i in range(start, n + 1):
         now = ts[i] if i < n else until
         while clock[_BAR] + BAR_NS <= now:
-            if clock[_BAR_HIGH] - clock[_BAR_LOW] >= out.shape[1] - rows:
-                return _OUTPUT_FULL, i, item, last, rows
+            if clock[_BAR_HIGH] - clock[_BAR_LOW] >= out.shape[1] - clock[_ROWS]:
+                return _OUTPUT_FULL, i, item, move, last
             if last >= 0:
-                rows = _close(clock, tick, levels, cells, ladder_count, last, out, rows)
+                _close(clock, tick, levels, cells, ladder_count, last, out)
             else:
-                rows = _close(clock, tick, levels, cells, count, 0, out, rows)
+                _close(clock, tick, levels, cells, count, 0, out)
         if i == n or action[i] in (TRADE, NONE):
             continue
         act = action[i]
@@ -238,40 +262,48 @@ def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen a
         flows = act != CLEAR and clock[_KNOWN] == 1 and (flags[i] & F_SNAPSHOT) == 0
         clock[_KNOWN] = 0 if act == CLEAR else 1
         last = i
-        changed = np.int64(differs[BID, i]) | np.int64(differs[ASK, i]) << LEVELS
-        if changed != 0:
-            s = BID if differs[BID, i] != 0 else ASK
-            k = 0
-            while (np.int64(differs[s, i]) >> k) & 1 == 0:
-                k += 1
-            if (
-                changed == 1 << (k + s * LEVELS)
-                and act != CLEAR
-                and state_price[s, k] == ladder_price[s, k, i]
-                and k < levels[s]
-            ):
-                _settle(cells, tick[s, k], s, now)
-                cells[tick[s, k] & (WINDOW_TICKS - 1), SIDE_FIELDS + s * FIELDS + QTY_EOB] = ladder_size[
-                    s, k, i
-                ]
-            else:
-                status = _restate(
-                    ladder_price, ladder_size, i, act == CLEAR, tick_size, now,
-                    state_price, tick, levels, clock, cells,
-                )  # fmt: skip
-                if status != _DONE:
-                    return status, i, item, last, rows
-        if flows:
-            _count_event(act, side[i], price[i], tick_size, low, high, clock, cells)
+        level, level_tick = (
+            UNDEF_PRICE,
+            np.int64(0),
+        )  # a price whose tick is known: divisions cost more than the rest
+        if move < moves and moved[move] == i:
+            move += 1
+            status = _restate(
+                ladder_price, ladder_size, i, act == CLEAR, differs, tick_size, now,
+                state_price, tick, levels, clock, cells,
+            )  # fmt: skip
+            if status != _DONE:
+                return status, i, item, move, last
+        else:
+            changed, own = np.int64(differs[BID, i]) | np.int64(differs[ASK, i]) << LEVELS, item
+            while changed != 0:  # a level's size: nearly always one
+                s = BID if changed & ALL_LEVELS != 0 else ASK
+                k = np.int64(FIRST_LEVEL[(changed if s == BID else changed >> LEVELS) & ALL_LEVELS])
+                changed &= changed - 1
+                level, level_tick = state_price[s, k], tick[s, k]
+                if own < items and item_row[own] == i and item_price[own] == level:
+                    # Items lie side by side, the columns of a ladder far apart.
+                    size = item_before[own] + item_added[own] - item_filled[own] - item_pulled[own]
+                    own += 1
+                else:
+                    size = np.int64(ladder_size[s, k, i])
+                if k < levels[s]:
+                    _settle(cells, level_tick, s, now)
+                    cells[level_tick & (WINDOW_TICKS - 1), SIDE_FIELDS + s * FIELDS + QTY_EOB] = size
         while item < items and item_row[item] == i:
-            at = item_price[item] // tick_size
+            at = level_tick if item_price[item] == level else item_price[item] // tick_size
             if low <= at <= high or clock[_LOW] <= at <= clock[_HIGH]:
                 slot, first = at & (WINDOW_TICKS - 1), SIDE_FIELDS + item_side[item] * FIELDS
                 cells[slot, first + ADDED] += item_added[item]
                 cells[slot, first + FILLED] += item_filled[item]
                 cells[slot, first + PULLED] += item_pulled[item]
             item += 1
-    return _DONE, n, item, last, rows
+        event, letter = _EVENT_FIELD[act], side[i]
+        if flows and event != 0 and price[i] != UNDEF_PRICE and letter in (BUYER, SELLER):
+            at = level_tick if price[i] == level else price[i] // tick_size
+            if low <= at <= high or clock[_LOW] <= at <= clock[_HIGH]:
+                cells[at & (WINDOW_TICKS - 1), event + (0 if letter == BUYER else FIELDS)] += 1
+    return _DONE, n, item, move, last
 
 
 def price5s(
@@ -286,8 +318,8 @@ def price5s(
     flow: BookFlow,
     tick_size: int,
     state: Price5sState,
-) -> Int64:
-    """Run book records through the open bar and hand out the rows of the bars they close.
+) -> Iterator[Int64]:
+    """Run book records through the open bar and hand out the rows of closed bars.
 
     A state holds on [t_k, t_k+1), from the record that left it to the next one, and over the boundaries of bars. Its
     ticks in sight run from the lowest to the highest price its two ladders show. A bar has a row for every tick from
@@ -307,90 +339,68 @@ def price5s(
         tick_size: Minimum price increment, 1e-9 points.
         state: Carried state, advanced in place.
 
-    Returns:
-        Rows of the bars that end at or before the last record by the module's layout, int64[COLUMNS, rows], by bar and
-        tick; ``NO_VALUE`` where a size, count or largest size is not known.
+    Yields:
+        Rows of closed bars by bar and tick, as soon as about ``ROWS`` of them wait, the others with a later chunk; in the
+        module's layout, int64[COLUMNS, rows], ``NO_VALUE`` where a size, count or largest size is not known.
 
     Raises:
         OffTickGrid: If a ladder price is no multiple of the tick.
         TooWide: If the book moved over more than ``WINDOW_TICKS`` ticks within one bar.
     """
     if len(ts) == 0:
-        return np.empty((COLUMNS, 0), np.int64)
+        return
     if state.clock[_BAR] < 0:
         state.clock[_BAR] = state.clock[_RANGE_SINCE] = ts[0] // BAR_NS * BAR_NS
-    return _run(
-        ts,
-        action,
-        side,
-        flags,
-        price,
-        ladder_price,
-        ladder_size,
-        ladder_count,
-        flow,
-        tick_size,
-        int(ts[-1]),
-        state,
-    )
+    records = ts, action, side, flags, price, ladder_price, ladder_size, ladder_count
+    yield from _run(records, flow, tick_size, int(ts[-1]), state)
 
 
-def finish(tick_size: int, state: Price5sState) -> Int64:
+def finish(tick_size: int, state: Price5sState) -> Iterator[Int64]:
     """Close the open bar at its own end, the last ladder held until there.
 
     Args:
         tick_size: Minimum price increment, 1e-9 points.
         state: Carried state; must not be used again.
 
-    Returns:
-        The rows of one bar, as ``price5s`` returns them; none when no record was ever seen.
+    Yields:
+        All rows not yet handed out, as ``price5s`` yields them; none when no record was ever seen.
     """
-    none, letters = np.empty(0, np.int64), np.empty(0, np.uint8)
     if state.clock[_BAR] < 0:
-        return np.empty((COLUMNS, 0), np.int64)
-    flow = BookFlow(
-        none, none.astype(np.int8), none, none, none, none, none, none, none, np.empty((2, 0), np.uint16)
+        return
+    none, letters, size = np.empty(0, np.int64), np.empty(0, np.uint8), np.empty((2, LEVELS, 0), np.int32)
+    records = (
+        none,
+        letters,
+        letters,
+        np.empty(0, np.int16),
+        none,
+        np.empty((2, LEVELS, 0), np.int64),
+        size,
+        size,
     )
-    size = np.empty((2, LEVELS, 0), np.int32)
-    return _run(
-        none, letters, letters, np.empty(0, np.int16), none, np.empty((2, LEVELS, 0), np.int64), size, size, flow,
-        tick_size, int(state.clock[_BAR]) + BAR_NS, state,
-    )  # fmt: skip
+    yield from _run(records, BookFlow.of_nothing(), tick_size, int(state.clock[_BAR]) + BAR_NS, state)
+    yield state.rows[:, : state.clock[_ROWS]]
 
 
 def _run(
-    ts: Int64,
-    action: NDArray[np.uint8],
-    side: NDArray[np.uint8],
-    flags: NDArray[np.int16],
-    price: Int64,
-    ladder_price: Int64,
-    ladder_size: NDArray[np.int32],
-    ladder_count: NDArray[np.int32],
-    flow: BookFlow,
-    tick_size: int,
-    until: int,
-    state: Price5sState,
-) -> Int64:
-    parts: list[Int64] = []
-    at, item, last = 0, 0, -1
-    bars = (until - int(state.clock[_BAR])) // BAR_NS
+    records: tuple[NDArray[Any], ...], flow: BookFlow, tick_size: int, until: int, state: Price5sState
+) -> Iterator[Int64]:
+    ladder_count = records[-1]
+    at, item, move, last = 0, 0, 0, -1
     while True:
-        span = max(int(state.clock[_BAR_HIGH] - state.clock[_BAR_LOW]) + 1, 0)
-        out = np.empty((COLUMNS, min(bars, 1024) * max(span, 32) + span), np.int64)
-        status, at, item, last, rows = _scan(
-            at, item, last, until, tick_size,
-            ts, action, side, flags, price, ladder_price, ladder_size, ladder_count, flow.differs,
-            flow.row, flow.side, flow.price, flow.added, flow.filled, flow.pulled,
-            state.price, state.tick, state.count[:, :, None], state.levels, state.clock, state.cells, out,
+        status, at, item, move, last = _scan(  # type: ignore[call-arg]  # the records come in a tuple
+            at, item, move, last, until, tick_size, *records, flow.differs, flow.moved,
+            flow.row, flow.side, flow.price, flow.before, flow.added, flow.filled, flow.pulled,
+            state.price, state.tick, state.count[:, :, None], state.levels, state.clock, state.cells, state.rows,
         )  # fmt: skip
-        parts.append(out[:, :rows])
         if status == _OFF_GRID:
             raise OffTickGrid(int(state.price[0, 0]))
         if status == _TOO_WIDE:
             raise TooWide(int(state.clock[_BAR]))
         if status == _DONE:
             break
+        full = state.rows[:, : state.clock[_ROWS]]
+        state.rows, state.clock[_ROWS] = _new_rows(), 0  # the full ones are their reader's now
+        yield full
     if last >= 0:
         state.count[:] = ladder_count[:, :, last]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -33,24 +33,35 @@ class Resiliency:
 @njit(cache=True, nogil=True)
 def _resiliency(end, span, ts, known, ratio, recovered, half_life, mean, median, count):  # type: ignore[no-untyped-def]
     first = past = 0
+    # Half lives of the shocks of the window that have recovered, ascending: kept in order, so that no bar sorts them.
+    times = np.empty(ts.shape[0])
+    done = 0
+    is_in = np.zeros(ts.shape[0], np.bool_)
     for b in range(end.shape[0]):
         while past < ts.shape[0] and ts[past] < end[b]:
             past += 1
         while first < past and ts[first] < end[b] - span:
+            if is_in[first]:
+                place = np.searchsorted(times[:done], half_life[first])
+                for i in range(place, done - 1):
+                    times[i] = times[i + 1]
+                done -= 1
             first += 1
         total, seen = 0.0, 0
-        times = np.empty(past - first)
-        done = 0
         for i in range(first, past):
             if known[i] <= end[b] and not np.isnan(ratio[i]):
                 total += ratio[i]
                 seen += 1
-            if recovered[i] <= end[b] and not np.isnan(half_life[i]):
-                times[done] = half_life[i]
+            if not is_in[i] and recovered[i] <= end[b] and not np.isnan(half_life[i]):
+                place = np.searchsorted(times[:done], half_life[i])
+                for j in range(done, place, -1):
+                    times[j] = times[j - 1]
+                times[place] = half_life[i]
+                is_in[i] = True
                 done += 1
         count[b] = past - first
         mean[b] = total / seen if seen > 0 else np.nan
-        median[b] = np.median(times[:done]) if done > 0 else np.nan
+        median[b] = (times[(done - 1) // 2] + times[done // 2]) / 2 if done > 0 else np.nan
 
 
 def resiliency(

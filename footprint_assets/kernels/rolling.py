@@ -13,28 +13,32 @@ from numpy.typing import NDArray
 Float64 = NDArray[np.float64]
 
 
+# The windows of many bars are gone through side by side, member by member: each value is still made of its own members,
+# oldest first, and a processor adds several at a time.
+
+
 @njit(cache=True, nogil=True)
 def _sum(values, window):  # type: ignore[no-untyped-def]
     out = np.full(values.shape[0], np.nan)
-    for t in range(window - 1, values.shape[0]):
-        total = 0.0
-        for i in range(t - window + 1, t + 1):
-            total += values[i]
-        out[t] = total
+    full = out[window - 1 :]
+    full[:] = 0.0
+    for i in range(window):
+        member = values[i : i + full.shape[0]]
+        for t in range(full.shape[0]):
+            full[t] += member[t]
     return out
 
 
 @njit(cache=True, nogil=True)
 def _extreme(values, window, sign):  # type: ignore[no-untyped-def]
     out = np.full(values.shape[0], np.nan)
-    for t in range(window - 1, values.shape[0]):
-        best = values[t]
-        for i in range(t - window + 1, t):
-            if np.isnan(values[i]) or values[i] * sign > best * sign:
-                best = values[i]
-            if np.isnan(best):
-                break
-        out[t] = best
+    full = out[window - 1 :]
+    full[:] = values[window - 1 :]
+    for i in range(window - 1):
+        member = values[i : i + full.shape[0]]
+        for t in range(full.shape[0]):
+            is_beyond = member[t] * sign > full[t] * sign
+            full[t] = member[t] if is_beyond | np.isnan(member[t]) else full[t]
     return out
 
 
@@ -43,23 +47,21 @@ def _least_squares(x, y, window):  # type: ignore[no-untyped-def]
     """Slope and R2 of y on x with an intercept, from centred sums."""
     n = x.shape[0]
     slope, r2 = np.full(n, np.nan), np.full(n, np.nan)
-    for t in range(window - 1, n):
-        mean_x = mean_y = 0.0
-        for i in range(t - window + 1, t + 1):
-            mean_x += x[i]
-            mean_y += y[i]
-        mean_x /= window
-        mean_y /= window
-        xx = xy = yy = 0.0
-        for i in range(t - window + 1, t + 1):
-            dx, dy = x[i] - mean_x, y[i] - mean_y
-            xx += dx * dx
-            xy += dx * dy
-            yy += dy * dy
-        if xx > 0.0:
-            slope[t] = xy / xx
-            if yy > 0.0:
-                r2[t] = min(xy * xy / (xx * yy), 1.0)
+    mean_x, mean_y = _sum(x, window)[window - 1 :] / window, _sum(y, window)[window - 1 :] / window
+    bars = mean_x.shape[0]
+    xx, xy, yy = np.zeros(bars), np.zeros(bars), np.zeros(bars)
+    for i in range(window):
+        member_x, member_y = x[i : i + bars], y[i : i + bars]
+        for t in range(bars):
+            dx, dy = member_x[t] - mean_x[t], member_y[t] - mean_y[t]
+            xx[t] += dx * dx
+            xy[t] += dx * dy
+            yy[t] += dy * dy
+    for t in range(bars):
+        if xx[t] > 0.0:
+            slope[window - 1 + t] = xy[t] / xx[t]
+            if yy[t] > 0.0:
+                r2[window - 1 + t] = min(xy[t] * xy[t] / (xx[t] * yy[t]), 1.0)
     return slope, r2
 
 

@@ -17,12 +17,10 @@ from footprint_assets.kernels.book_events import (
     CLEAR,
     F_LAST,
     LEVELS,
-    NONE,
-    TRADE,
     UNDEF_PRICE,
     _in_sight,
 )
-from footprint_assets.kernels.book_flow import BookFlow
+from footprint_assets.kernels.book_flow import ALL_LEVELS, FIRST_LEVEL, BookFlow
 
 Int64 = NDArray[np.int64]
 
@@ -41,6 +39,7 @@ _BEST, _OPEN, _NEXT = (
 _FIELDS = 14
 
 _BUCKETS = 1024
+_NEVER = np.iinfo(np.int64).max
 _MAX_FILLS = 512  # distinct (side, price) pairs one event group can fill: those book_events keeps
 _KNOWN, _IN_GROUP, _GROUP_KNOWN, _FILLS, _SHOCKS, _DUE = range(6)
 _SHOWN_PRICE, _SHOWN_SIZE = range(2)
@@ -174,46 +173,75 @@ def _give_up(counters, shocks, buckets):  # type: ignore[no-untyped-def]
     buckets[:] = -1
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def _due_ns(counters, shocks):  # type: ignore[no-untyped-def]
+    """When the second of the oldest unmeasured shock is over."""
+    n = counters[_DUE]
+    return shocks[TS, n] + SECOND_NS if n < counters[_SHOCKS] else np.int64(_NEVER)
+
+
 @njit(cache=True, nogil=True)
 def _scan(  # type: ignore[no-untyped-def]  # noqa: C901 - a call with a dozen arrays costs more than a record
-    start, item, tick_size, limit, ts, action, flags, ladder_price, ladder_size, differs,
-    item_row, item_side, item_price, item_filled, ladder, group, fills, counters, shocks, buckets,
+    start, item, move, tick_size, limit, ts, action, flags, ladder_price, ladder_size, differs, moved,
+    item_row, item_side, item_price, item_before, item_added, item_filled, item_pulled,
+    ladder, group, fills, counters, shocks, buckets,
 ):  # fmt: skip
-    """Run records from ``start`` on until the shocks are full; returns the next record and item."""
-    n, items, room = ts.shape[0], item_row.shape[0], shocks.shape[1] - _MAX_FILLS
+    """Run records from ``start`` on until the shocks are full; returns the next record, item and moved record."""
+    n, items, moves, room = ts.shape[0], item_row.shape[0], moved.shape[0], shocks.shape[1] - _MAX_FILLS
+    due_ns = _due_ns(counters, shocks)
     for i in range(start, n):
         if counters[_SHOCKS] > room:
-            return i, item
+            return i, item, move
         act, now = action[i], ts[i]
         ends = (flags[i] & F_LAST) != 0
-        if counters[_DUE] < counters[_SHOCKS] and shocks[TS, counters[_DUE]] + SECOND_NS <= now:
+        if now >= due_ns:
             _look_back(now, ladder, counters, shocks, tick_size)
+            due_ns = _due_ns(counters, shocks)
         if counters[_IN_GROUP] == 0 and not ends:  # an event of one record has no trade that could fill
-            group[:] = ladder
+            for s in (BID, ASK):
+                for level in range(LEVELS):
+                    group[_SHOWN_PRICE, s, level] = ladder[_SHOWN_PRICE, s, level]
+                    group[_SHOWN_SIZE, s, level] = ladder[_SHOWN_SIZE, s, level]
             counters[_GROUP_KNOWN] = counters[_KNOWN]
         counters[_IN_GROUP] = 0 if ends else 1
-        if act not in (TRADE, NONE):
-            for side in (BID, ASK):
-                mask = np.int64(differs[side, i])
-                k = 0
-                while mask != 0:
-                    if mask & 1:
-                        price, size = ladder_price[side, k, i], np.int64(ladder_size[side, k, i])
-                        ladder[_SHOWN_PRICE, side, k], ladder[_SHOWN_SIZE, side, k] = price, size
-                        if act != CLEAR and buckets[side, _bucket(price)] >= 0:
-                            _recover(now, side, price, size, limit, shocks, buckets)
-                    mask >>= 1
-                    k += 1
+        if move < moves and moved[move] == i:
+            move += 1
+            for s in (BID, ASK):
+                for level in range(LEVELS):
+                    if (differs[s, i] >> level) & 1 == 0:
+                        continue
+                    price, size = ladder_price[s, level, i], np.int64(ladder_size[s, level, i])
+                    ladder[_SHOWN_PRICE, s, level], ladder[_SHOWN_SIZE, s, level] = price, size
+                    if act != CLEAR and buckets[s, _bucket(price)] >= 0:
+                        _recover(now, s, price, size, limit, shocks, buckets)
             counters[_KNOWN] = 0 if act == CLEAR else 1
             if act == CLEAR:
                 _give_up(counters, shocks, buckets)
+        else:
+            changed, own = np.int64(differs[BID, i]) | np.int64(differs[ASK, i]) << LEVELS, item
+            while changed != 0:  # a level's size: nearly always one
+                s = BID if changed & ALL_LEVELS != 0 else ASK
+                k = np.int64(FIRST_LEVEL[(changed if s == BID else changed >> LEVELS) & ALL_LEVELS])
+                changed &= changed - 1
+                price, before = ladder[_SHOWN_PRICE, s, k], ladder[_SHOWN_SIZE, s, k]
+                if own < items and item_row[own] == i and item_price[own] == price:
+                    # Items lie side by side, the columns of a ladder far apart.
+                    size = np.int64(item_before[own] + item_added[own] - item_filled[own] - item_pulled[own])
+                    own += 1
+                else:
+                    size = np.int64(ladder_size[s, k, i])
+                ladder[_SHOWN_SIZE, s, k] = size
+                # A price that stays in sight recovers by growing.
+                if (size > before) & (buckets[s, _bucket(price)] >= 0):
+                    _recover(now, s, price, size, limit, shocks, buckets)
         while item < items and item_row[item] == i:
             if item_filled[item] > 0:
                 _note_fill(item_side[item], item_price[item], item_filled[item], fills, counters)
             item += 1
         if ends and counters[_FILLS] > 0:
             _close_group(now, tick_size, ladder, group, fills, counters, shocks, buckets)
-    return n, item
+            due_ns = _due_ns(counters, shocks)
+    return n, item, move
 
 
 @njit(cache=True, nogil=True)
@@ -277,11 +305,11 @@ def shocks(
     Resiliency after Large (2007), measured on the fills of single events.
     """
     parts = []
-    at = item = 0
+    at = item = move = 0
     while True:
-        at, item = _scan(
-            at, item, tick_size, limit_ns, ts, action, flags, ladder_price, ladder_size, flow.differs,
-            flow.row, flow.side, flow.price, flow.filled,
+        at, item, move = _scan(
+            at, item, move, tick_size, limit_ns, ts, action, flags, ladder_price, ladder_size, flow.differs, flow.moved,
+            flow.row, flow.side, flow.price, flow.before, flow.added, flow.filled, flow.pulled,
             state.ladder, state.group, state.fills, state.counters, state.shocks, state.buckets,
         )  # fmt: skip
         if len(ts) == 0:

@@ -21,7 +21,7 @@ from footprint_assets.lake.errors import (
     WriteFailed,
 )
 from footprint_assets.lake.manifest import FileEntry, InputRef, Lineage, Manifest, SourceRef
-from footprint_assets.lake.reader import Partition, Snapshot
+from footprint_assets.lake.reader import Partition, Snapshot, Span
 from footprint_assets.lake.scrub import Finding
 from footprint_assets.lake.store import Lake
 from footprint_assets.lake.writer import Publication, Stage
@@ -48,6 +48,7 @@ __all__ = [
     "SchemaMismatch",
     "Snapshot",
     "SourceRef",
+    "Span",
     "Stage",
     "StageClosed",
     "WriteFailed",

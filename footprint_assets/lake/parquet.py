@@ -1,8 +1,12 @@
 """The Parquet form of the lake: rows checked against the contract's schema, and the one way files are written.
 
-Measured choices (1 M book rows x 70 columns, CPU seconds): required columns save 17 % of writing, dictionaries on
-timestamps and sequence numbers only cost (delta encoding instead: 20 % smaller files), zstd above level 1 buys less
-than 3 %. Row groups are cut at fixed row numbers whatever the batches' sizes, so that equal rows give equal bytes.
+Measured choices (1 M book rows x 79 columns, CPU seconds; plain values, all statistics and pages of 20,000 rows wrote
+in 0.38 s, read in 0.18 s and took 16.2 MB): one page a column and row group, 0.07 s less; bounds of the columns that
+tell time or place alone, 0.07 s less; bytes of numbers split into streams, 0.04 s and 14 % of the size less, and prices
+left plain, since they repeat whole. Together 0.22 s, 0.13 s and 13.9 MB; all tables of a day are written in 29 % and
+read in 24 % less time. Required columns save 17 % of writing, dictionaries on timestamps only cost, zstd above level 1
+buys less than 3 %, page checksums cost nothing that can be measured. Row groups are cut at fixed row numbers whatever
+the batches' sizes, so that equal rows give equal bytes.
 """
 
 from __future__ import annotations
@@ -22,8 +26,8 @@ from footprint_assets.lake import fsops
 from footprint_assets.lake.errors import SchemaMismatch
 from footprint_assets.lake.manifest import ContractRef, FileEntry, Scalar, TimeRange
 
-ROW_GROUP_ROWS = 131_072
-"""Rows of a Parquet row group: what a writer gathers before it writes."""
+ROW_GROUP_ROWS = 65_536
+"""Rows of a Parquet row group: what a writer gathers before it writes, and a reader takes apart at a time."""
 
 PRICE_UNIT = b"1e-9 pts"
 """Unit, in a field's metadata, of the fixed-point prices that readers may ask for in points."""
@@ -32,6 +36,8 @@ ENUM_VALUES = b"_PL_ENUM_VALUES2"
 """Field metadata by which polars reads a dictionary column as an Enum."""
 
 _MONOTONE = ("sequence", "ts_in_delta", "record_index")
+_REPEATING = ("price",)
+"""Numbers that come back to few values: a dictionary takes half the time and size of anything else."""
 _SYMBOL = "symbol"
 _BUFFER_BYTES = 1 << 20
 
@@ -115,7 +121,8 @@ class PartFile:
         self.rows = 0
         self._sink = _HashingSink(path)
         self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), schema, **_options(schema))
-        self._waiting = list(schema.empty_table().columns)
+        self._nothing = schema.empty_table().columns
+        self._waiting = list(self._nothing)
         self._waiting_rows = 0
 
     def append(self, table: pa.Table) -> None:
@@ -176,11 +183,14 @@ class PartFile:
     def _next_group(self) -> Iterator[pa.Array]:
         """Take the columns of one row group out of what waits; each gives its batches up before the next is joined.
 
-        One chunk a column: page borders, and with them the bytes, must not follow the batches' borders.
+        One chunk a column: page borders, and with them the bytes, must not follow the batches' borders. A batch that is
+        a row group is not copied. Where nothing waits any more, nothing holds a batch: an empty slice would.
         """
         for position, column in enumerate(self._waiting):
-            self._waiting[position] = column.slice(ROW_GROUP_ROWS)
-            yield pa.concat_arrays(column.slice(0, ROW_GROUP_ROWS).chunks)
+            rest = column.slice(ROW_GROUP_ROWS) if len(column) > ROW_GROUP_ROWS else self._nothing[position]
+            self._waiting[position] = rest
+            chunks = column.slice(0, ROW_GROUP_ROWS).chunks
+            yield chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
 
 
 def time_range(paths: list[Path]) -> TimeRange | None:
@@ -261,22 +271,42 @@ class _HashingSink:
 
 
 def _options(schema: pa.Schema) -> dict[str, object]:
-    dictionary = [f.name for f in schema if pa.types.is_dictionary(f.type) or _is_text(f.type)]
-    delta = [
-        f.name
-        for f in schema
-        if pa.types.is_timestamp(f.type) or (pa.types.is_integer(f.type) and f.name in _MONOTONE)
-    ]
+    dictionary = [f.name for f in schema if pa.types.is_dictionary(f.type) or _is_text(f.type) or _repeats(f)]
+    encoding = {f.name: _encoding(f) for f in schema if f.name not in dictionary}
     return {
         "compression": "zstd",
         "compression_level": 1,
         "version": "2.6",
         "use_dictionary": dictionary,
-        "column_encoding": dict.fromkeys(delta, "DELTA_BINARY_PACKED") or None,
-        "write_statistics": True,
+        "column_encoding": {name: found for name, found in encoding.items() if found} or None,
+        # Who asks for a time or a place in the file reads the row groups that hold it.
+        "write_statistics": [f.name for f in schema if _is_ordered(f)],
         "write_page_checksum": True,
+        "max_rows_per_page": ROW_GROUP_ROWS,
+        "write_batch_size": ROW_GROUP_ROWS,
         "store_schema": True,
     }
+
+
+def _encoding(column: pa.Field) -> str | None:
+    """The encoding of a column that has no dictionary; ``None`` is the plain one."""
+    if pa.types.is_timestamp(column.type) or _is_monotone(column):
+        return "DELTA_BINARY_PACKED"
+    is_price = (column.metadata or {}).get(b"unit") == PRICE_UNIT
+    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    return "BYTE_STREAM_SPLIT" if is_number and not is_price else None
+
+
+def _is_monotone(column: pa.Field) -> bool:
+    return column.name in _MONOTONE and pa.types.is_integer(column.type)
+
+
+def _is_ordered(column: pa.Field) -> bool:
+    return _is_monotone(column) or pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)
+
+
+def _repeats(column: pa.Field) -> bool:
+    return column.name in _REPEATING and pa.types.is_integer(column.type)
 
 
 def _as_table(rows: pl.DataFrame | pa.Table | pa.RecordBatch) -> pa.Table:

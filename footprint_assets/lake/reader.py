@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from polars.io.plugins import register_io_source
 
+from footprint_assets.background import ahead
 from footprint_assets.lake import fsops
 from footprint_assets.lake.commit import RECOVER, intents
 from footprint_assets.lake.errors import PartitionCorrupt, PartitionMissing, PartitionTorn
@@ -38,8 +39,9 @@ hashes always."""
 Prices = Literal["fixed", "points"]
 """``fixed``: int64 in 1e-9 points, as stored. ``points``: float64 points."""
 
-BATCH_ROWS = 32_768
-"""Rows of a batch: 15 MB of book. A pass holds a few of them at a time, and larger ones are no faster."""
+BATCH_ROWS = 65_536
+"""Rows of a batch, half a row group: 30 MB of book. A pass holds a few of them at a time; half as many rows cost 10 % more
+CPU a row, twice as many 3 % less."""
 
 _WAIT_S = 5.0
 _POLL_S = 0.005
@@ -50,6 +52,29 @@ _hashed: set[tuple[str, str]] = set()
 """Directories and generations whose hashes this process has verified."""
 
 _Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Values of a column from ``low`` up to, but not including, ``high``.
+
+    Args:
+        column: A required integer or timestamp column.
+        low: First value.
+        high: First value beyond; ns since the epoch for timestamps, like ``low``.
+    """
+
+    column: str
+    low: int
+    high: int
+
+    def meets(self, file: pq.ParquetFile, group: int) -> bool:
+        """Whether a row group may hold values of the span, as far as its statistics tell."""
+        at = file.schema_arrow.get_field_index(self.column)
+        found = file.metadata.row_group(group).column(at).statistics
+        if found is None or not found.has_min_max:
+            return True
+        return bool(found.max_raw >= self.low and found.min_raw < self.high)
 
 
 class Partition:
@@ -106,28 +131,37 @@ class Partition:
         """
         # The query holds this twin, and with it the descriptors, for as long as it exists.
         pinned = Partition(self.manifest, self.path, self._open)
-        stored = self.schema
-        paths = self._checked_paths()
+        paths, stored = self._checked_files()
+        types, points = polars_schema(stored), _points_of(stored, prices)
 
         def source(
             wanted: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
         ) -> Iterator[pl.DataFrame]:
             with pinned._decoding():
-                lazy = _typed(_scan(paths), stored, prices)
+                lazy = _typed(_scan(paths), types, points)
                 lazy = lazy if rows is None else lazy.head(rows)
                 lazy = lazy if predicate is None else lazy.filter(predicate)
                 frame = (lazy if wanted is None else lazy.select(wanted)).collect()
             yield frame
 
-        found = register_io_source(source, schema=_polars_types(stored, prices), explain_name=str(self.path))
+        schema = pl.Schema(types | dict.fromkeys(points, pl.Float64()))
+        found = register_io_source(source, schema=schema, explain_name=str(self.path))
         return found if columns is None else found.select(columns)
 
-    def frame(self, columns: list[str] | None = None, *, prices: Prices = "fixed") -> pl.DataFrame:
+    def frame(
+        self,
+        columns: list[str] | None = None,
+        *,
+        prices: Prices = "fixed",
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
         """All rows at once, in contract types.
 
         Args:
             columns: Columns, in the order wanted; all where ``None``.
             prices: Form of the fixed-point prices.
+            where: Which rows, in terms of the columns wanted; all where ``None``. Row groups whose statistics say that
+                they hold none are not decoded.
 
         Returns:
             The rows, in the order they were written.
@@ -136,11 +170,20 @@ class Partition:
             PartitionCorrupt: A file cannot be decoded.
         """
         with self._decoding():
-            lazy = _typed(_scan(self._checked_paths()), self.schema, prices)
-            return (lazy if columns is None else lazy.select(columns)).collect()
+            paths, stored = self._checked_files()
+            lazy = _scan(paths)
+            if columns not in (None, stored.names):
+                # A wide table is read by few columns: the types of those alone are looked at.
+                lazy, stored = lazy.select(columns), _part(stored, columns)
+            typed = _typed(lazy, polars_schema(stored), _points_of(stored, prices))
+            return (typed if where is None else typed.filter(where)).collect()
 
     def batches(
-        self, columns: list[str] | None = None, rows: int = BATCH_ROWS, part: int | None = None
+        self,
+        columns: list[str] | None = None,
+        rows: int = BATCH_ROWS,
+        part: int | None = None,
+        span: Span | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Stream the rows; the next batch is decoded while the caller works on this one.
 
@@ -148,6 +191,7 @@ class Partition:
             columns: Columns, in the order wanted; all where ``None``.
             rows: Most rows of a batch.
             part: One part; all in order where ``None``.
+            span: Leave out row groups that hold no row of the span; the others come whole.
 
         Yields:
             Batches of one chunk a column, prices as stored. Page checksums are verified.
@@ -155,34 +199,31 @@ class Partition:
         Raises:
             PartitionCorrupt: A file cannot be decoded.
         """
-        entries = [e for e in self.manifest.files if part is None or e.name == part_name(part)]
-        try:
-            with ThreadPoolExecutor(1, "decoder") as ahead, self._decoding():
-                decoded = self._decode(entries, columns, rows)
-                waiting = ahead.submit(next, decoded, None)
-                while (batch := waiting.result()) is not None:
-                    waiting = ahead.submit(next, decoded, None)
-                    yield batch
-        finally:
-            # What the decoder allocated and others freed stays with its thread's heap, and its thread is over.
-            pa.default_memory_pool().release_unused()
+        return self._stream(columns, rows, part, span, lambda batch: batch)
 
     def frames(
         self,
         columns: list[str] | None = None,
         rows: int = BATCH_ROWS,
         part: int | None = None,
+        span: Span | None = None,
         *,
         prices: Prices = "fixed",
     ) -> Iterator[pl.DataFrame]:
-        """Stream the rows as frames in contract types; see ``batches``."""
+        """Stream the rows as frames in contract types; see ``batches``.
+
+        A column has one chunk, so that ``to_numpy`` of one without nulls is a view of what the decoder wrote.
+        """
         stored = self.schema
-        for batch in self.batches(columns, rows, part):
-            with self._decoding():
-                frame = pl.from_arrow(batch)
-                assert isinstance(frame, pl.DataFrame)
-                typed = _typed(frame.lazy(), stored, prices).collect()
-            yield typed
+        types, points = polars_schema(stored), _points_of(stored, prices)
+
+        def typed(batch: pa.RecordBatch) -> pl.DataFrame:
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            as_wanted = all(kind == types[name] for name, kind in frame.schema.items())
+            return frame if as_wanted and not points else _typed(frame.lazy(), types, points).collect()
+
+        return self._stream(columns, rows, part, span, typed)
 
     def quarantined(self) -> Iterator[dict[str, Any]]:
         """The rows set aside, as they were written to the quarantine file."""
@@ -211,11 +252,10 @@ class Partition:
     def _where(self) -> dict[str, object]:
         return {"table": self.table, "dt": self.dt, "symbol": self.symbol}
 
-    def _checked_paths(self) -> list[str]:
-        """Paths of the pinned parts, after each footer was compared with the manifest."""
-        for entry in self.manifest.files:
-            self._parquet(entry)
-        return [self._open.path(entry.name) for entry in self.manifest.files]
+    def _checked_files(self) -> tuple[list[str], pa.Schema]:
+        """Paths of the pinned parts and their schema, after each footer was compared with the manifest."""
+        footers = [self._parquet(entry) for entry in self.manifest.files]
+        return [self._open.path(entry.name) for entry in self.manifest.files], footers[0].schema_arrow
 
     def _parquet(self, entry: FileEntry) -> pq.ParquetFile:
         file = pq.ParquetFile(
@@ -231,13 +271,32 @@ class Partition:
             )
         return file
 
+    def _stream(
+        self,
+        columns: list[str] | None,
+        rows: int,
+        part: int | None,
+        span: Span | None,
+        form: Callable[[pa.RecordBatch], _Found],
+    ) -> Iterator[_Found]:
+        """Decode and give each batch its form, ahead of the caller."""
+        entries = [e for e in self.manifest.files if part is None or e.name == part_name(part)]
+        try:
+            with self._decoding():
+                yield from ahead(form(batch) for batch in self._decode(entries, columns, rows, span))
+        finally:
+            # What the decoder allocated and others freed stays with its thread's heap, and its thread is over.
+            pa.default_memory_pool().release_unused()
+
     def _decode(
-        self, entries: list[FileEntry], columns: list[str] | None, rows: int
+        self, entries: list[FileEntry], columns: list[str] | None, rows: int, span: Span | None
     ) -> Iterator[pa.RecordBatch]:
         """Decode batch by batch: a whole row group, and the next one ahead, would be the largest thing in memory."""
         for entry in entries:
-            left = entry.rows
-            for batch in self._parquet(entry).iter_batches(rows, columns=columns, use_threads=False):
+            file = self._parquet(entry)
+            groups = [g for g in range(entry.row_groups) if span is None or span.meets(file, g)]
+            left = sum(file.metadata.row_group(group).num_rows for group in groups)
+            for batch in file.iter_batches(rows, groups, columns, use_threads=False):
                 batch.validate()
                 left -= batch.num_rows
                 yield batch if columns is None else batch.select(columns)
@@ -576,33 +635,32 @@ def _replace(day: dt.date) -> str:
     return f"delete the partition's directory dt={day}, then {_rebuild(day)}"
 
 
-def _polars_types(schema: pa.Schema, prices: Prices) -> pl.Schema:
-    types = polars_schema(schema)
-    return (
-        pl.Schema(types | dict.fromkeys(_price_columns(schema), pl.Float64()))
-        if prices == "points"
-        else types
-    )
+def _part(schema: pa.Schema, columns: list[str]) -> pa.Schema:
+    """The fields of some columns; one there is not is the decoder's to name."""
+    known = set(schema.names)
+    return pa.schema([schema.field(name) for name in columns if name in known])
 
 
 def _points(prices: pl.Series) -> pl.Series:
     return pl.Series(prices.name, prices.to_numpy() / _FIXED_PER_POINT, nan_to_null=True)
 
 
-def _price_columns(schema: pa.Schema) -> list[str]:
-    return [
+def _points_of(schema: pa.Schema, prices: Prices) -> list[str]:
+    """The columns to be given in points."""
+    fixed = [
         f.name for f in schema if (f.metadata or {}).get(b"unit") == PRICE_UNIT and pa.types.is_int64(f.type)
     ]
+    return fixed if prices == "points" else []
 
 
-def _typed(lazy: pl.LazyFrame, schema: pa.Schema, prices: Prices) -> pl.LazyFrame:
-    """Cast to contract types, where the decoder gave others, and prices to points if wanted."""
-    wanted, actual = polars_schema(schema), lazy.collect_schema()
-    casts = [pl.col(name).cast(wanted[name]) for name, kind in actual.items() if kind != wanted[name]]
-    points = [
-        # Not a polars division: by a scalar it multiplies by the reciprocal and misses the last bit of some prices.
+def _typed(lazy: pl.LazyFrame, types: pl.Schema, points: list[str]) -> pl.LazyFrame:
+    """Cast to contract types, where the decoder gave others, and prices to points where wanted."""
+    actual = lazy.collect_schema()
+    casts = [pl.col(name).cast(types[name]) for name, kind in actual.items() if kind != types[name]]
+    # Not a polars division: by a scalar it multiplies by the reciprocal and misses the last bit of some prices.
+    in_points = [
         pl.col(name).map_batches(_points, return_dtype=pl.Float64, is_elementwise=True)
-        for name in _price_columns(schema)
-        if prices == "points" and name in actual
+        for name in points
+        if name in actual
     ]
-    return lazy.with_columns(casts).with_columns(points)
+    return lazy.with_columns(casts).with_columns(in_points)

@@ -120,7 +120,8 @@ class Stage:
         self._layout = layout
         self._lock_timeout_s = lock_timeout_s
         self._symbols: dict[str, _Symbol] = {}
-        self._drafts: dict[str, _Draft] | None = None
+        self._drafts: dict[str, _Draft] = {}
+        self._is_finished = False
         self._ended = ""
         with self._failing():
             self._owned = OwnedStage(layout)
@@ -159,7 +160,7 @@ class Stage:
             WriteFailed: The file system refused.
         """
         with self._failing(symbol):
-            staged = self._symbol(symbol)
+            staged = self._open(symbol)
             table = conform(rows, self.schema, symbol)
             name = part_name(part)
             if part not in staged.parts:
@@ -175,7 +176,7 @@ class Stage:
             rows: Rows with the rule that refused them.
         """
         with self._failing(symbol):
-            staged = self._symbol(symbol)
+            staged = self._open(symbol)
             for row in rows:
                 staged.quarantine = staged.quarantine or _Lines(staged.directory / QUARANTINE)
                 staged.quarantine.append(row)
@@ -198,11 +199,26 @@ class Stage:
             notes: Facts for the manifest; a later value replaces an earlier one.
         """
         with self._failing(symbol):
-            staged = self._symbol(symbol)
+            staged = self._open(symbol)
             staged.rows_in += rows_in
             for rule, rows in (filtered or {}).items():
                 staged.filtered[rule] = staged.filtered.get(rule, 0) + rows
             staged.notes |= {name: _plain(value) for name, value in (notes or {}).items()}
+
+    def close(self, symbol: str) -> None:
+        """Close the files of a symbol that no more rows come of, and let go of what they hold in memory.
+
+        Args:
+            symbol: Contract symbol.
+
+        Raises:
+            ConservationBroken: Rows read are not accounted for.
+            StageClosed: The stage has ended, or the symbol was closed.
+            WriteFailed: The file system refused.
+        """
+        with self._failing(symbol):
+            self._open(symbol)
+            self._drafts[symbol] = self._close_files(symbol)
 
     def finish(self) -> None:
         """Close every file and account for every row; nothing can be written afterwards.
@@ -222,8 +238,10 @@ class Stage:
                     where={"table": self.table, "dt": self.dt},
                     remedy="Declare each symbol of the trade date, with rows or without.",
                 )
-            if self._drafts is None:
-                self._drafts = {symbol: self._close_files(symbol) for symbol in self.symbols}
+            for symbol in self.symbols:
+                if symbol not in self._drafts:
+                    self._drafts[symbol] = self._close_files(symbol)
+            self._is_finished = True
 
     def publish(self) -> Publication:
         """Make every staged symbol public, and take out the symbols that are no longer part of the trade date.
@@ -240,9 +258,8 @@ class Stage:
         """
         try:
             self.finish()
-            assert self._drafts is not None
             with self._failing(), table_date_locked(self._layout, self.table, self.dt, self._lock_timeout_s):
-                publication = self._commit(self._drafts)
+                publication = self._commit({symbol: self._drafts[symbol] for symbol in self.symbols})
             self._ended = "published"
         finally:
             self._release()
@@ -267,6 +284,11 @@ class Stage:
             fsops.mkdir(directory)
             self._symbols[symbol] = _Symbol(directory)
         return self._symbols[symbol]
+
+    def _open(self, symbol: str) -> _Symbol:
+        if symbol in self._drafts:
+            raise self._closed(f"the files of {symbol} were closed")
+        return self._symbol(symbol)
 
     def _close_files(self, symbol: str) -> _Draft:
         staged = self._symbols[symbol]
@@ -358,15 +380,16 @@ class Stage:
         with contextlib.suppress(OSError):
             self._owned.release()
 
+    def _closed(self, why: str) -> StageClosed:
+        return StageClosed(
+            why, where={"table": self.table, "dt": self.dt}, remedy="Open a new stage with Lake.stage."
+        )
+
     @contextlib.contextmanager
     def _failing(self, symbol: str | None = None) -> Iterator[None]:
         """Refuse an ended stage; let no half-written one be published; name the partition in file-system errors."""
-        if self._ended or (symbol is not None and self._drafts is not None):
-            raise StageClosed(
-                f"the stage was {self._ended or 'finished'}",
-                where={"table": self.table, "dt": self.dt},
-                remedy="Open a new stage with Lake.stage.",
-            )
+        if self._ended or (symbol is not None and self._is_finished):
+            raise self._closed(f"the stage was {self._ended or 'finished'}")
         try:
             yield
         except LakeError:

@@ -38,6 +38,8 @@ DEFAULT_END = dt.date(2024, 6, 20)
 DEFAULT_RECORDS = 100_000
 """MBP-10 records of the front ES contract in an ordinary session."""
 DEFAULT_SEED = 20240617
+ROOTS = ("ES", "NQ")
+"""Product roots of the sample market."""
 MIN_RECORDS = 400
 """Below this a session is too thin to trade through its hours."""
 
@@ -71,8 +73,9 @@ def write_sample(
     progress: Progress | None = None,
     *,
     carry_points: float = _CARRY_POINTS,
+    roots: tuple[str, ...] = ROOTS,
 ) -> list[Path]:
-    """Write a simulated ES and NQ market as Databento-style DBN 3 day files.
+    """Write a simulated market as Databento-style DBN 3 day files.
 
     The market is invented: nothing in it is exchange data. The same arguments give the same bytes.
 
@@ -85,6 +88,7 @@ def write_sample(
         seed: Seed of every random draw, 0 or more.
         progress: Called after each session with (trade date, sessions done, sessions in all).
         carry_points: Price of the second ES expiry minus the first at the start, points; may be negative.
+        roots: The product roots to simulate, of ``ROOTS``.
 
     Returns:
         The files written, sorted by name: ``mbp-10``, ``trades``, ``definition`` and ``statistics`` of every UTC day
@@ -94,8 +98,14 @@ def write_sample(
         SampleRequestRefused: No session lies in the span, or a number is out of range.
     """
     dates = _checked_dates(start, end, records_per_session, seed)
+    if not roots or not set(roots) <= set(ROOTS):
+        raise SampleRequestRefused(
+            "the sample market has no such roots",
+            where={"roots": roots},
+            remedy=f"choose of {', '.join(ROOTS)}",
+        )
     out_dir.mkdir(parents=True, exist_ok=True)
-    sessions = [(cme.session(date), listings(date)) for date in dates]
+    sessions = [(cme.session(date), _of_roots(listings(date), roots)) for date in dates]
     span = (preopen_ns(sessions[0][0]), sessions[-1][0].window_ns[1])
     run = _Run(out_dir, _instruments_by_day(sessions), span)
     fair = FairValue(_START.es_ticks, _START.nq_ticks, carry_points)
@@ -135,20 +145,29 @@ def _checked_dates(start: dt.date, end: dt.date, records_per_session: int, seed:
     return dates
 
 
+def _of_roots(listed: tuple[Listing, ...], roots: tuple[str, ...]) -> tuple[Listing, ...]:
+    return tuple(entry for entry in listed if entry.instrument.root in roots)
+
+
 def _on_contracts_of(
     listed: tuple[Listing, ...], previous: tuple[Listing, ...], fair: FairValue
 ) -> FairValue:
     """Fair value on today's contracts: a later expiry trades a carry away from the one it replaces."""
     es_ticks, nq_ticks = fair.es_ticks, fair.nq_ticks
-    if _nearest(listed, "ES") > _nearest(previous, "ES"):
+    if _has_expired(listed, previous, "ES"):
         es_ticks += _TICKS_A_POINT * fair.carry_points
-    if _nearest(listed, "NQ") > _nearest(previous, "NQ"):
+    if _has_expired(listed, previous, "NQ"):
         nq_ticks += _TICKS_A_POINT * fair.carry_points * _START.nq_ticks / _START.es_ticks
     return FairValue(es_ticks, nq_ticks, fair.carry_points)
 
 
-def _nearest(listed: tuple[Listing, ...], root: str) -> dt.date:
-    return min(entry.instrument.maturity for entry in listed if entry.instrument.root == root)
+def _has_expired(listed: tuple[Listing, ...], previous: tuple[Listing, ...], root: str) -> bool:
+    """Whether the nearest expiry of a root is a later one than the session before; never of a root not simulated."""
+    nearest = [
+        min((entry.instrument.maturity for entry in _of_roots(entries, (root,))), default=dt.date.max)
+        for entries in (previous, listed)
+    ]
+    return nearest[0] < nearest[1]
 
 
 def _utc_days(session: cme.Session) -> list[dt.date]:

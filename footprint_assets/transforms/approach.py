@@ -8,6 +8,7 @@ Gold takes the trigger bars only. The definitions are in docs/approach.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,8 @@ import polars as pl
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
 from footprint_assets.kernels.bar5s import BAR_NS
-from footprint_assets.settings import LevelLiquiditySettings
+from footprint_assets.kernels.level_book import Rows
+from footprint_assets.kernels.level_liquidity import Shocks
 from footprint_assets.transforms.approach_path import (
     PATH_INPUTS,
     derivative_columns,
@@ -29,6 +31,7 @@ from footprint_assets.transforms.approach_rows import (
     Attempt,
     Columns,
     Day,
+    MovingLevels,
 )
 from footprint_assets.transforms.bar5s_ext import PRIOR_COLUMNS as ORDER_FLOW_COLUMNS
 from footprint_assets.transforms.bar5s_ext import prior_fits
@@ -39,7 +42,13 @@ from footprint_assets.transforms.confluence import (
     profile_columns,
 )
 from footprint_assets.transforms.grid import floats
-from footprint_assets.transforms.level_book import level_book
+from footprint_assets.transforms.level_book import (
+    bars_reached,
+    book_grid,
+    heavy_fills,
+    level_book,
+    rows_asked,
+)
 from footprint_assets.transforms.level_history import TRENDS, Ending, LevelFacts, touch_columns
 from footprint_assets.transforms.level_tape import Aggressors, tape_columns
 from footprint_assets.transforms.level_values import level_polarity
@@ -67,99 +76,129 @@ OWN_FLAGS = {
 }
 
 
-def approach(
-    given: ApproachInputs,
-    level: str,
-    session: Session,
-    tick_size: float,
-    rules: ApproachRules,
-    liquidity: LevelLiquiditySettings,
-) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Market:
+    """What the approaches to all levels of one contract and trade date have in common.
+
+    Args:
+        day: The bars and the trades.
+        session_levels: Rows of ``silver.future.session_levels``.
+        rules: The settings.
+        atr: Average true range known at the end of each bar; float64[bars], points.
+        aggressors: Who made the trades.
+        moving: The levels that move.
+        earlier: What earlier sessions say about prices.
+        price5s: Rows of ``silver.future.market_by_price_10_price5s``.
+        shocks: Heavy fills of the book.
+    """
+
+    day: Day
+    session_levels: pl.DataFrame
+    rules: ApproachRules
+    atr: Floats
+    aggressors: Aggressors
+    moving: MovingLevels
+    earlier: PriorProfiles
+    price5s: pl.DataFrame
+    shocks: Shocks
+
+    @classmethod
+    def of(cls, given: ApproachInputs, session: Session, tick_size: float, rules: ApproachRules) -> Market:
+        """Read the tables of a contract and trade date.
+
+        Args:
+            given: The tables.
+            session: The trade date's session.
+            tick_size: Minimum price increment, points.
+            rules: The settings.
+
+        Raises:
+            GridsDiffer: If ``bars`` and ``book`` are not of the same bars.
+        """
+        day = Day.of(given, session, tick_size)
+        minutes = given.ohlcv.filter(pl.col("interval") == "1m").sort("bar_ts")
+        minute_end_ns = np.array(minutes["bar_ts"].to_physical(), np.int64) + MINUTE_NS
+        large_order = prior_fits(given.prior_sessions, rules.order_flow).large_order
+        return cls(
+            day,
+            given.session_levels,
+            rules,
+            minute_atr(day, minute_end_ns, floats(minutes["atr_14"])),
+            Aggressors.of(given.trades_clean, large_order),
+            MovingLevels.of(day, given.level_series),
+            PriorProfiles.of(day, given.prior_sessions, rules.footprint.ticks_per_row),
+            given.price5s,
+            heavy_fills(given.shocks),
+        )
+
+
+def approach(market: Market, episodes: pl.DataFrame, outcomes: pl.DataFrame, level: str) -> pl.DataFrame:
     """The approach rows of every attempt at one level in one trade date.
 
     Args:
-        given: The tables of the contract and trade date.
+        market: The market of the contract and trade date.
+        episodes: Rows of ``silver.future.market_by_price_10_{level}_episodes``.
+        outcomes: Rows of ``silver.future.market_by_price_10_{level}_outcomes``.
         level: Name of the level, such as ``PM_HIGH``.
-        session: The trade date's session.
-        tick_size: Minimum price increment, points.
-        rules: Settings of the path half.
-        liquidity: Settings of the book half.
 
     Returns:
         Rows of ``silver.future.market_by_price_10_{level}_approach``, sorted by episode and bar; none without an episode.
 
     Raises:
-        GridsDiffer: If ``bars`` and ``book`` are not of the same bars.
+        LevelBookRefused: If ``price5s`` has other bars or a hole between two ticks, or a level is off the tick grid.
         StaleEpisodes: If the episodes were not made from these bars, or the outcomes not from them.
     """
     schema = contracts.load(TABLE).polars_schema
-    if given.episodes.is_empty():
+    if episodes.is_empty():
         return schema.to_frame()
-    day = Day.of(given, session, tick_size)
-    attempts = day.attempts(given.episodes)
-    book_half = level_book(
-        _book_rows(attempts), given.bars, given.price5s, given.shocks, tick_size, liquidity
-    )
-    found = list(_path_half(day, attempts, given, level, rules, book_half))
-    path_half = pl.DataFrame(
-        {
-            name: pl.Series(np.concatenate([columns[name] for columns in found]), nan_to_null=True)
-            for name in found[0]
-        }
-    )
+    day = market.day
+    attempts = day.attempts(episodes)
+    history = list(zip(attempts, Ending.of(episodes, outcomes, day.session), strict=True))
+    polarity = level_polarity(market.session_levels, level)
+    asked = _book_rows(attempts, len(day.start_ns), day.tick_size)
+    liquidity = market.rules.level_liquidity
+    reached = bars_reached(asked.bar, len(day.start_ns), liquidity)
+    book = book_grid(market.price5s, day.start_ns, reached)
+    book_half = level_book(book, asked, market.shocks, day.end_ns, day.tick_size, liquidity)
+    found = list(_path_half(market, history, level, polarity, book_half))
+    path_half = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+    measured = pl.DataFrame(path_half | book_half).select(pl.all().fill_nan(None))
     table = pl.concat(
-        [_identity(day, attempts, given, level), path_half, book_half], how="horizontal"
+        [_identity(day, attempts, episodes, level, polarity), measured], how="horizontal"
     ).with_columns(pl.lit(None).alias(name) for name in schema if name.startswith(OPTION_FAMILY))
     return table.select(schema.names()).cast(schema)
 
 
-def _book_rows(attempts: Sequence[Attempt]) -> pl.DataFrame:
+def _book_rows(attempts: Sequence[Attempt], bars: int, tick_size: float) -> Rows:
     """The rows the book half is asked for."""
     heights = [attempt.height for attempt in attempts]
-
-    def repeated(values: list[float] | list[int]) -> pl.Series:
-        return pl.Series(np.repeat(values, heights))
-
-    return pl.DataFrame(
-        {
-            "bar_index": np.concatenate([np.arange(a.first, a.end) for a in attempts]),
-            "level_price": repeated([a.price for a in attempts]),
-            "approach_direction": repeated([a.direction for a in attempts]),
-            "approach_start_index": repeated([a.start for a in attempts]),
-        }
-    ).cast({"bar_index": pl.Int32, "approach_direction": pl.Int8, "approach_start_index": pl.Int32})
+    return rows_asked(
+        np.concatenate([np.arange(a.first, a.end) for a in attempts]),
+        np.repeat([a.price for a in attempts], heights),
+        np.repeat([a.direction for a in attempts], heights),
+        bars,
+        tick_size,
+    )
 
 
 def _path_half(
-    day: Day,
-    attempts: Sequence[Attempt],
-    given: ApproachInputs,
+    market: Market,
+    history: Sequence[tuple[Attempt, Ending]],
     level: str,
-    rules: ApproachRules,
-    book_half: pl.DataFrame,
+    polarity: int,
+    book_half: Columns,
 ) -> Iterator[Columns]:
     """The computed columns of every attempt but those of the book half."""
-    polarity = level_polarity(given.session_levels, level)
-    minutes = given.ohlcv.filter(pl.col("interval") == "1m").sort("bar_ts")
-    minute_end_ns = np.array(minutes["bar_ts"].to_physical(), np.int64) + MINUTE_NS
-    atr = minute_atr(day, minute_end_ns, floats(minutes["atr_14"]))
-    large_order = prior_fits(given.prior_sessions, rules.order_flow).large_order
-    aggressors = Aggressors.of(given.trades_clean, large_order)
-    others = other_levels(
-        day, given.session_levels, given.level_series, level, rules.approach.confluence_weights
-    )
-    symbol = given.bars["symbol"][0]
-    earlier = PriorProfiles.of(day, given.prior_sessions, symbol, rules.footprint.ticks_per_row)
-    facts = LevelFacts.of(day, given.session_levels, given.level_series, level)
-    history = list(zip(attempts, Ending.of(given.episodes, given.outcomes, day.session), strict=True))
-    whole_book = {name: floats(values) for name, values in book_half.to_dict(as_series=True).items()}
+    day, rules = market.day, market.rules
+    others = other_levels(day, market.session_levels, market.moving, level, rules.approach.confluence_weights)
+    facts = LevelFacts.of(day, market.session_levels, market.moving, level)
     at_first: dict[str, float] = {}
     offset = 0
-    for nth, attempt in enumerate(attempts):
-        book = {name: values[offset : offset + attempt.height] for name, values in whole_book.items()}
+    for nth, (attempt, _) in enumerate(history):
+        book = {name: values[offset : offset + attempt.height] for name, values in book_half.items()}
         offset += attempt.height
-        columns = path_columns(day, attempt, polarity, atr, rules.episodes.touch_ticks) | tape_columns(
-            day, attempt, aggressors, rules.approach
+        columns = path_columns(day, attempt, polarity, market.atr, rules.episodes.touch_ticks) | tape_columns(
+            day, attempt, market.aggressors, rules.approach
         )
         now = columns | book
         if not nth:
@@ -170,7 +209,7 @@ def _path_half(
             | setup_columns(day, attempt, book)
             | touch_columns(day, attempt, history[:nth], facts, now, at_first)
             | confluence_columns(day, attempt, others, rules.approach)
-            | profile_columns(day, attempt, earlier, rules.footprint, rules.profile)
+            | profile_columns(day, attempt, market.earlier, rules.footprint, rules.profile)
         )
 
 
@@ -178,17 +217,18 @@ def _at_trigger(values: Floats, attempt: Attempt) -> float:
     return float(values[attempt.trigger - attempt.first])
 
 
-def _identity(day: Day, attempts: Sequence[Attempt], given: ApproachInputs, level: str) -> pl.DataFrame:
+def _identity(
+    day: Day, attempts: Sequence[Attempt], episodes: pl.DataFrame, level: str, polarity: int
+) -> pl.DataFrame:
     """Names, positions and constants of every row."""
     place = np.concatenate([np.arange(a.first, a.end) for a in attempts])
     to_trigger = np.concatenate(
         [(day.start_ns[a.rows] - day.start_ns[a.trigger]) // BAR_NS for a in attempts]
     )
     index = np.concatenate([np.arange(a.height) for a in attempts])
-    episode = given.episodes.select("symbol", "episode_id", "touch_id", "level_price", "approach_direction")[
+    episode = episodes.select("symbol", "episode_id", "touch_id", "level_price", "approach_direction")[
         np.repeat(np.arange(len(attempts)), [a.height for a in attempts])
     ]
-    polarity = level_polarity(given.session_levels, level)
     return episode.with_columns(
         pl.Series("bar_ts", day.start_ns[place]).cast(TIMESTAMP),
         pl.Series("bar_index_in_episode", index),

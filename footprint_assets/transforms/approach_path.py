@@ -10,15 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from footprint_assets.kernels import level_path as kernel
 from footprint_assets.kernels.level_tape import NO_PRINT, nearest_and_deepest
-from footprint_assets.kernels.rolling import (
-    change,
-    least_squares,
-    quotient,
-    rolling_min,
-    rolling_sum,
-    slope_per_bar,
-)
+from footprint_assets.kernels.rolling import change, quotient, slope_per_bar
 from footprint_assets.settings import NANOS_PER_SECOND
 from footprint_assets.transforms.approach_rows import BOOK_COLUMNS, MICROPRICE, Attempt, Columns, Day
 from footprint_assets.transforms.running import Counts, Floats, as_of
@@ -64,6 +58,11 @@ CUMULATED = {
     },
 }
 """Sums since the approach began, and what they add up."""
+_WINDOW_NAMES = (
+    "velocity_pts_per_min", "accel_pts_per_min2", "path_efficiency", "time_in_band_frac", "min_abs_dist_pts",
+    "toward_bar_frac", "realized_vol_pts",
+)  # fmt: skip
+"""Measures of ``kernel.path_windows``, in its order."""
 STATES = ("obi0", "obi10")
 PATH_INPUTS = (
     MICROPRICE,
@@ -141,32 +140,22 @@ def speed_columns(day: Day, attempt: Attempt, touch_ticks: int) -> Columns:
     """
     low = max(attempt.first - HISTORY, 0)
     signed = (day.distance(attempt) * attempt.direction)[low : attempt.end]
-    columns: Columns = {}
-    for window in PATH_WINDOWS:
-        for name, values in _window(signed, window, points(touch_ticks, day.tape.tick_nanos)).items():
-            columns[f"bar5s_approach_{name}_w{window}"] = attempt.of_rows(values, low)
+    found = kernel.path_windows(
+        signed,
+        attempt.first - low,
+        np.array(PATH_WINDOWS),
+        BARS_PER_MINUTE,
+        points(touch_ticks, day.tape.tick_nanos),
+    )
+    columns = {
+        f"bar5s_approach_{name}_w{window}": measures[k]
+        for window, measures in zip(PATH_WINDOWS, found, strict=True)
+        for k, name in enumerate(_WINDOW_NAMES)
+    }
     rows = signed[attempt.first - low :]
     speed = -np.sign(rows) * columns[f"bar5s_approach_velocity_pts_per_min_w{SPEED_WINDOW}"] / 60
     eta = np.minimum(np.abs(rows) / np.maximum(speed, SLOWEST_PTS_PER_S), LONGEST_ETA_S)
     return columns | {"bar5s_approach_eta_s": eta} | _since_start(day, attempt)
-
-
-def _window(signed: Floats, window: int, band_pts: float) -> Columns:
-    away = np.abs(signed)
-    step = change(signed, 1)
-    closer = np.where(np.isnan(step), np.nan, change(away, 1) < 0)
-    in_band = np.where(np.isnan(away), np.nan, away <= band_pts)
-    slope = least_squares(np.arange(len(signed), dtype=np.float64), signed, window)[0]
-    velocity = slope * BARS_PER_MINUTE
-    return {
-        "velocity_pts_per_min": velocity,
-        "accel_pts_per_min2": change(velocity, window) / (window / BARS_PER_MINUTE),
-        "path_efficiency": quotient(np.abs(change(signed, window)), rolling_sum(np.abs(step), window)),
-        "time_in_band_frac": rolling_sum(in_band, window) / window,
-        "min_abs_dist_pts": rolling_min(away, window),
-        "toward_bar_frac": rolling_sum(closer, window) / window,
-        "realized_vol_pts": np.sqrt(rolling_sum(step * step, window)),
-    }
 
 
 def _since_start(day: Day, attempt: Attempt) -> Columns:
@@ -185,18 +174,8 @@ def _since_start(day: Day, attempt: Attempt) -> Columns:
     }
     return {
         **{f"bar5s_approach_{name}": attempt.of_rows(values, start) for name, values in columns.items()},
-        "bar5s_approach_consecutive_toward_bars": _run_of_toward_bars(signed)[attempt.first :],
+        "bar5s_approach_consecutive_toward_bars": kernel.run_of_toward_bars(signed, attempt.first),
     }
-
-
-def _run_of_toward_bars(signed: Floats) -> Floats:
-    """How many bars in a row, up to this one, ended closer to the level than the bar before."""
-    away = np.abs(signed)
-    place = np.arange(len(away))
-    broken = np.where(change(away, 1) < 0, -1, place)
-    run = (place - np.maximum.accumulate(broken)).astype(np.float64)
-    run[np.isnan(away)] = np.nan
-    return run
 
 
 def _thirds(path: Floats) -> Columns:

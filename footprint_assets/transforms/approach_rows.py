@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from footprint_assets.calendar import Session
 from footprint_assets.errors import FootprintError
@@ -20,6 +21,7 @@ from footprint_assets.settings import (
     ApproachSettings,
     EpisodeSettings,
     FootprintSettings,
+    LevelLiquiditySettings,
     OrderFlowSettings,
     ProfileSettings,
 )
@@ -31,6 +33,15 @@ Columns = dict[str, Floats]
 MICROPRICE = "bar5s_microprice_eob"
 BOOK_COLUMNS = ("bar5s_microprice_twa_px", "bar5s_flow_net_vol_bid_sum", "bar5s_flow_net_vol_ask_sum")
 """What the approach reads of ``silver.future.market_by_price_10_bar5s_book``."""
+TRADE_COLUMNS = (
+    *("ts_event", "price_tick", "size"),
+    *("aggressor_sign", "aggressor_order_id", "levels_swept"),
+)
+"""What it reads of ``silver.future.trades_clean``."""
+MINUTE_COLUMNS = ("interval", "bar_ts", "atr_14")
+"""What it reads of ``silver.future.ohlcv``."""
+SERIES_COLUMNS = ("bar_ts", "level_name", "level_price_raw", "level_age_s")
+"""What it reads of ``silver.future.level_series_5s``."""
 
 
 class StaleEpisodes(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -48,11 +59,9 @@ def stale_episodes(what: str, session: Session) -> StaleEpisodes:
 
 @dataclass(frozen=True)
 class ApproachInputs:
-    """The tables an approach table is made from, all of one contract and trade date.
+    """The tables every level's approach is made from, all of one contract and trade date.
 
     Args:
-        episodes: Rows of ``silver.future.market_by_price_10_{level}_episodes``.
-        outcomes: Rows of ``silver.future.market_by_price_10_{level}_outcomes``.
         bars: Rows of ``silver.future.market_by_price_10_bar5s``.
         book: Rows of ``silver.future.market_by_price_10_bar5s_book``, the same bars.
         price5s: Rows of ``silver.future.market_by_price_10_price5s``.
@@ -64,8 +73,6 @@ class ApproachInputs:
         ohlcv: Rows of ``silver.future.ohlcv``; only the one-minute bars are read.
     """
 
-    episodes: pl.DataFrame
-    outcomes: pl.DataFrame
     bars: pl.DataFrame
     book: pl.DataFrame
     price5s: pl.DataFrame
@@ -79,13 +86,14 @@ class ApproachInputs:
 
 @dataclass(frozen=True)
 class ApproachRules:
-    """The settings the path half of an approach table depends on."""
+    """The settings an approach table depends on."""
 
     approach: ApproachSettings
     episodes: EpisodeSettings
     order_flow: OrderFlowSettings
     footprint: FootprintSettings
     profile: ProfileSettings
+    level_liquidity: LevelLiquiditySettings
 
 
 @dataclass(frozen=True)
@@ -189,9 +197,16 @@ class Day:
         """Minimum price increment, points."""
         return points(1, self.tape.tick_nanos)
 
+    @cached_property
+    def _columns(self) -> Columns:
+        numbers = self.bars.select(cs.numeric().cast(pl.Float64).fill_null(np.nan))
+        # In one piece and writable, as every other array here: of another layout the kernels would compile twice.
+        matrix = np.array(numbers.to_numpy().T, order="C")
+        return dict(zip(numbers.columns, matrix, strict=True))
+
     def column(self, name: str) -> Floats:
-        """A column of the bars, NaN for null; float64[bars]."""
-        return floats(self.bars[name])
+        """A column of the bars, NaN for null; float64[bars]. Not to be written to."""
+        return self._columns[name]
 
     def distance(self, attempt: Attempt) -> Floats:
         """Microprice at bar end minus the frozen level; float64[bars], points."""
@@ -230,3 +245,33 @@ class Day:
                 )
             )
         return found
+
+
+@dataclass(frozen=True)
+class MovingLevels:
+    """The levels that move, on the bars of a day.
+
+    Args:
+        raw: Value before rounding by name of the level, NaN where not known; float64[bars], points.
+        age_s: How long each had had its value, likewise; float64[bars], s.
+    """
+
+    raw: Columns
+    age_s: Columns
+
+    @classmethod
+    def of(cls, day: Day, level_series: pl.DataFrame) -> MovingLevels:
+        """The levels of ``SERIES_COLUMNS`` of ``silver.future.level_series_5s``; a bar the day does not have is left out."""
+        names = level_series["level_name"].cast(pl.String).unique().sort()
+        which = np.array(level_series["level_name"].cast(pl.Enum(names)).to_physical(), np.int64)
+        ts = np.array(level_series["bar_ts"].to_physical(), np.int64)
+        bar = np.searchsorted(day.start_ns, ts)
+        known = bar < len(day.start_ns)
+        known[known] = day.start_ns[bar[known]] == ts[known]
+
+        def on_bars(column: str) -> Columns:
+            values = np.full((len(names), len(day.start_ns)), np.nan)
+            values[which[known], bar[known]] = floats(level_series[column])[known]
+            return dict(zip(names.to_list(), values, strict=True))
+
+        return cls(on_bars("level_price_raw"), on_bars("level_age_s"))

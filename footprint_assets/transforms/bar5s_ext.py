@@ -40,6 +40,23 @@ PRIOR_COLUMNS = (
     "symbol", "sessions_ago", "ofi_weights", "order_size_counts", "stoikov_stay", "stoikov_move", "stoikov_jump",
 )  # fmt: skip
 """What the features need of ``silver.future.prior_sessions``."""
+BAR_COLUMNS = (
+    *("bar_ts", "symbol", "bar5s_state_spread_pts_twa"),
+    *(f"bar5s_meta_{what}_cnt_sum" for what in ("add", "cancel", "modify", "trade")),
+    *(f"bar5s_depth_{side}10_qty_twa" for side in SIDES),
+    *(f"bar5s_wall_{side}_nearest_strong_levelidx_eob" for side in SIDES),
+    *(
+        f"bar5s_shape_{side}_{what}_l{level:02d}_eob"
+        for side in SIDES
+        for what in ("px", "sz")
+        for level in range(LEVELS)
+    ),
+)
+"""What they need of the five-second bars."""
+TRADE_COLUMNS = (
+    "ts_event", "price_tick", "size", "aggressor_sign", "aggressor_order_id", "levels_swept", "mid_px",
+)  # fmt: skip
+"""What they need of the clean trades."""
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -107,9 +124,9 @@ def bar5s_ext(
     """Derive the order-flow features of one contract on one trade date.
 
     Args:
-        bars: Rows of ``silver.future.market_by_price_10_bar5s``.
+        bars: ``BAR_COLUMNS`` of ``silver.future.market_by_price_10_bar5s``.
         book: Rows of ``silver.future.market_by_price_10_bar5s_book``, the same bars.
-        trades_clean: Rows of ``silver.future.trades_clean`` in their order; a trade outside the bars has no bar.
+        trades_clean: ``TRADE_COLUMNS`` of ``silver.future.trades_clean`` in their order; a trade outside the bars has no bar.
         prior_sessions: Rows of ``silver.future.prior_sessions`` of the trade date, at least ``PRIOR_COLUMNS``; those
             of the contract are read, none for a first session.
         session: The trade date's session.

@@ -12,7 +12,7 @@ from footprint_assets import contracts
 from footprint_assets.calendar import Session
 from footprint_assets.kernels.book_events import ASK, BID, CLEAR, UNDEF_PRICE
 from footprint_assets.settings import PRICE_SCALE
-from footprint_assets.transforms.book_batch import SIDES, BookBatch, book_batches, ticks
+from footprint_assets.transforms.book_batch import SIDES, BookBatch, WaitingRows, book_batches, ticks
 
 TABLE = "silver.future.bbo"
 
@@ -27,11 +27,13 @@ class BboStream:
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
         self._schema = contracts.load(TABLE).polars_schema
+        self._none = self._schema.to_frame()
+        self._waiting = WaitingRows(1 + len(SIDES))
         self._last = np.full((2, 1), UNDEF_PRICE, np.int64)
         self._symbol: str | None = None
 
     def push(self, batch: BookBatch) -> pl.DataFrame:
-        """The changes of a batch.
+        """Take a batch in, and hand out the changes so far if there are ``FRAME_ROWS`` of them.
 
         Args:
             batch: The records that follow those of the last batch.
@@ -43,21 +45,23 @@ class BboStream:
             BookRowsRefused: If a best price is off the tick grid.
         """
         self._symbol = batch.symbol
-        shown = np.flatnonzero(
-            (batch.flow.differs[BID] | batch.flow.differs[ASK]) & 1
-        )  # the best levels moved
+        shown = batch.flow.moved
         best = np.where(batch.action[shown] == CLEAR, UNDEF_PRICE, batch.px[:, 0, shown])
         before = np.concatenate((self._last, best[:, :-1]), axis=1)[:, : len(shown)]
         change = np.flatnonzero((best != before).any(axis=0))
         if len(shown):
             self._last = best[:, -1:].copy()
-        return self._frame(batch.ts[shown[change]], best[:, change])
+        self._waiting.add(np.concatenate((batch.ts[None, shown[change]], best[:, change])))
+        return self._frame(self._waiting.take())
 
     def finish(self) -> pl.DataFrame:
-        """No row: every change was handed out with its batch."""
-        return self._schema.to_frame()
+        """The changes not handed out yet."""
+        return self._frame(self._waiting.take(least=0))
 
-    def _frame(self, ts: NDArray[np.int64], best: NDArray[np.int64]) -> pl.DataFrame:
+    def _frame(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        if not rows.shape[1]:
+            return self._none
+        ts, best = rows[0], rows[1:]
         known = best != UNDEF_PRICE
         tick = np.zeros_like(best)
         tick[known] = ticks(best[known], self._tick_size_nanos, self._symbol)
@@ -94,3 +98,6 @@ def bbo(frames: Iterable[pl.DataFrame], session: Session, tick_size_nanos: int) 
         frame = stream.push(batch)
         if frame.height:
             yield frame
+    frame = stream.finish()
+    if frame.height:
+        yield frame

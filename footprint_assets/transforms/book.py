@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from footprint_assets.calendar import Session
-from footprint_assets.kernels.book_events import LEVELS, UNDEF_PRICE, BookEventState, book_events
+from footprint_assets.kernels.book_events import F_LAST, LEVELS, UNDEF_PRICE, BookEventState
+from footprint_assets.kernels.book_flow import book_flow
 from footprint_assets.transforms.deliveries import DeliveryTally, in_event_order, merge_deliveries
 from footprint_assets.transforms.sessions import session_columns
 
-SIDES = ("bid", "ask")
+PRICES, SIZES = (
+    [f"{side}_{what}_{level:02d}" for side in ("bid", "ask") for level in range(LEVELS)]
+    for what in ("px", "sz")
+)
+Int64 = NDArray[np.int64]
+BLOCK_ROWS = 4_096
+"""Rows whose ladders are laid side by side at a time: 1 MB, which the second-level cache holds."""
 
 
 def clean_book(
@@ -45,16 +53,17 @@ def with_book_events(batch: pl.DataFrame, state: BookEventState) -> pl.DataFrame
         The batch with ``event_group_id``, ``is_locked``, ``is_crossed``, ``aggressor_sign``, ``filled_qty``,
         ``pulled_qty`` and ``added_qty``.
     """
-    group, added, filled, pulled = book_events(
-        _codes(batch["action"]),
-        _codes(batch["side"]),
-        batch["flags"].to_numpy(),
-        batch["price"].fill_null(int(UNDEF_PRICE)).to_numpy(),
-        batch["size"].to_numpy(),
-        _ladder(batch, "px"),
-        _ladder(batch, "sz"),
-        state,
-    )
+    event: list[NDArray[Any]] = [_codes(batch["action"]), _codes(batch["side"])]
+    event += [_numbers(batch[name]) for name in ("flags", "price", "size")]
+    prices, sizes = ([_numbers(batch[name]) for name in names] for names in (PRICES, SIZES))
+    found = np.empty((4, batch.height), np.int64)
+    for start in range(0, batch.height, BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        action, side, flags, price, size = (column[rows] for column in event)
+        found[:, rows] = book_events(
+            action, side, flags, price, size, _ladder(prices, rows), _ladder(sizes, rows), state
+        )
+    group, filled, pulled, added = found
     return batch.with_columns(
         pl.Series("event_group_id", group),
         (pl.col("bid_px_00") == pl.col("ask_px_00")).fill_null(value=False).alias("is_locked"),
@@ -66,6 +75,52 @@ def with_book_events(batch: pl.DataFrame, state: BookEventState) -> pl.DataFrame
     )
 
 
+def book_events(
+    action: NDArray[np.uint8],
+    side: NDArray[np.uint8],
+    flags: NDArray[np.int16],
+    price: Int64,
+    size: Int64,
+    ladder_price: Int64,
+    ladder_size: NDArray[np.int32],
+    state: BookEventState,
+) -> tuple[Int64, Int64, Int64, Int64]:
+    """Split every change of the resting size into added, filled and pulled quantity.
+
+    A trade (``T``) leaves the book as it is; the records that follow it in the same event group, up to ``F_LAST``,
+    remove the liquidity it took. The two ladders around a record are compared at every price both of them show, so a
+    modify that moves an order, and a record that closes a sweep of several prices, count at each price they changed. A
+    removal is a fill as far as the group's trades at that price are not yet matched, and a pull beyond that. A price
+    that enters or leaves the ten visible levels is unknown: no flow. Snapshot rows restate the book, and the first
+    record after a clear (``R``) has nothing to compare with: no flow either.
+
+    Args:
+        action: ASCII codes of the DBN action, shape ``(n,)``.
+        side: ASCII codes of the DBN side, shape ``(n,)``; the aggressor for trades, the resting side otherwise.
+        flags: DBN flag bits, shape ``(n,)``.
+        price: Event price, 1e-9 points, ``UNDEF_PRICE`` where absent.
+        size: Event size, contracts.
+        ladder_price: Post-event prices, shape ``(2, 10, n)``, bids first, 1e-9 points,
+            ``UNDEF_PRICE`` where absent.
+        ladder_size: Post-event sizes, shape ``(2, 10, n)``, contracts.
+        state: Carried state, advanced in place.
+
+    Returns:
+        ``(event_group_id, filled, pulled, added)``, int64 arrays of shape ``(n,)``; quantities in contracts.
+
+    The rule is that of the exchange's event structure: one matching event is one group closed by ``F_LAST``.
+    """
+    last = (flags & F_LAST) != 0
+    group = state.counters[0] + np.cumsum(last) - last
+    flow = book_flow(action, side, flags, price, size, ladder_price, ladder_size, state)
+    # Sums of contracts are exact in float64, the one type numpy sums by row.
+    filled, pulled, added = (
+        np.bincount(flow.row, quantity, len(action)).astype(np.int64)
+        for quantity in (flow.filled, flow.pulled, flow.added)
+    )
+    return group, filled, pulled, added
+
+
 def aggressor_sign() -> pl.Expr:
     """+1 where a trade's buyer lifted the ask (side B), -1 where its seller hit the bid (A), 0 otherwise."""
     trade, side = pl.col("action") == "T", pl.col("side")
@@ -74,21 +129,19 @@ def aggressor_sign() -> pl.Expr:
     )  # fmt: skip
 
 
+def _ladder(levels: list[NDArray[Any]], rows: slice) -> NDArray[Any]:
+    """Some rows of the ten levels of both sides, ``(2, 10, n)``."""
+    return np.stack([column[rows] for column in levels]).reshape(2, LEVELS, -1)
+
+
+def _numbers(column: pl.Series) -> NDArray[Any]:
+    """An integer column, absent prices as UNDEF_PRICE."""
+    return (column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column).to_numpy()
+
+
 def _codes(column: pl.Series) -> NDArray[np.uint8]:
     """ASCII codes of a one-letter Enum column."""
     assert isinstance(column.dtype, pl.Enum)
     letters = np.array([ord(letter) for letter in column.dtype.categories], np.uint8)
     codes: NDArray[np.uint8] = letters[column.to_physical().to_numpy()]
     return codes
-
-
-def _ladder(batch: pl.DataFrame, what: str) -> NDArray[np.int64]:
-    """The ten levels of both sides as int64 ``(n, 2, 10)``, absent prices as UNDEF_PRICE."""
-    out = np.empty((batch.height, 2, LEVELS), np.int64)
-    for s, side in enumerate(SIDES):
-        for level in range(LEVELS):
-            column = batch[f"{side}_{what}_{level:02d}"]
-            out[:, s, level] = (
-                column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column
-            ).to_numpy()
-    return out

@@ -27,8 +27,13 @@ INPUT_COLUMNS = (
 )  # fmt: skip
 """What the book pass needs of ``silver.future.market_by_price_10_clean``."""
 
+FRAME_ROWS = 65_536
+"""Rows handed out together at least, but at the end: a frame of a dozen columns costs as much as thousands of rows."""
+
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
+
+_LADDERS = {"px": np.int64, "sz": np.int32, "ct": np.int32}
 
 
 class BookRowsRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -38,6 +43,8 @@ class BookRowsRefused(FootprintError):  # noqa: N818 - names the fact a reader m
 @dataclass(frozen=True)
 class BookBatch:
     """Some consecutive book records of one contract; ``n`` records.
+
+    The ladders are valid until their reader reads the second next frame.
 
     Args:
         symbol: Raw symbol of the contract.
@@ -79,6 +86,8 @@ class BookReader:
         self._last_ns = session.window_ns[0]
         self._symbol: str | None = None
         self._state = BookEventState()
+        # Memory touched for the first time costs twice the copying: two sets take turns, one read, one made ahead.
+        self._blocks = [{what: np.empty(0, kind) for what, kind in _LADDERS.items()} for _ in range(2)]
 
     def read(self, frame: pl.DataFrame) -> BookBatch:
         """Unpack one frame.
@@ -98,7 +107,8 @@ class BookReader:
         action, side, flags = _codes(frame["action"]), _codes(frame["side"]), frame["flags"].to_numpy()
         price = frame["price"].fill_null(int(UNDEF_PRICE)).to_numpy()
         size = frame["size"].to_numpy()
-        px, sz = ladder_columns(frame, "px", np.int64), ladder_columns(frame, "sz", np.int32)
+        self._blocks.reverse()
+        px, sz, ct = (self._ladder(frame, what) for what in _LADDERS)
         return BookBatch(
             symbol=symbol,
             ts=ts,
@@ -110,9 +120,18 @@ class BookReader:
             event_group_id=frame["event_group_id"].to_numpy(),
             px=px,
             sz=sz,
-            ct=ladder_columns(frame, "ct", np.int32),
+            ct=ct,
             flow=book_flow(action, side, flags, price, size, px, sz, self._state),
         )
+
+    def _ladder(self, frame: pl.DataFrame, what: str) -> NDArray[Any]:
+        """The ten levels of both sides, in the block whose turn it is; a larger one where it is too small."""
+        blocks, cells = self._blocks[0], 2 * LEVELS * frame.height
+        if len(blocks[what]) < cells:
+            blocks[what] = np.empty(cells, _LADDERS[what])
+        out = blocks[what][:cells].reshape(2, LEVELS, frame.height)
+        fill_ladder(frame, what, out)
+        return out
 
     def _check(self, frame: pl.DataFrame, ts: Int64) -> str:
         first, last = self._session.window_ns
@@ -156,6 +175,25 @@ def book_batches(frames: Iterable[pl.DataFrame], session: Session) -> Iterator[B
             yield reader.read(frame)
 
 
+class WaitingRows:
+    """Rows of a table, column by column, until they are worth a frame."""
+
+    def __init__(self, columns: int) -> None:
+        self._parts = [np.empty((columns, 0), np.int64)]
+
+    def add(self, rows: Int64) -> None:
+        """Add rows, int64[columns, rows], that follow those added before."""
+        if rows.shape[1]:
+            self._parts.append(rows)
+
+    def take(self, least: int = FRAME_ROWS) -> Int64:
+        """All rows, int64[columns, rows], which wait no longer; none while they are fewer than ``least``."""
+        if sum(part.shape[1] for part in self._parts) < least:
+            return self._parts[0]
+        taken, self._parts = np.concatenate(self._parts, axis=1), self._parts[:1]
+        return taken
+
+
 def ticks(price: Int64, tick_size_nanos: int, symbol: str | None) -> Int64:
     """Prices in ticks.
 
@@ -186,20 +224,24 @@ def off_grid(price: int, tick_size_nanos: int, symbol: str | None) -> BookRowsRe
     )
 
 
-def ladder_columns(frame: pl.DataFrame, what: str, dtype: type[np.generic]) -> NDArray[Any]:
-    """The ten levels of both sides, ``(2, 10, n)``, every level's values side by side; absent prices as UNDEF_PRICE."""
-    out = np.empty((2, LEVELS, frame.height), dtype)
+def fill_ladder(frame: pl.DataFrame, what: str, out: NDArray[Any]) -> None:
+    """Write the ten levels of both sides, every level's values side by side; absent prices as UNDEF_PRICE.
+
+    Args:
+        frame: Rows with the columns of ``what``.
+        what: ``px``, ``sz`` or ``ct``.
+        out: Where to, shape ``(2, 10, n)``.
+    """
     for s, side in enumerate(SIDES):
         for level in range(LEVELS):
             column = frame[f"{side}_{what}_{level:02d}"]
             filled = column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column
             out[s, level] = filled.to_numpy()
-    return out
 
 
 def _codes(column: pl.Series) -> NDArray[np.uint8]:
     """ASCII codes of a one-letter Enum column."""
     assert isinstance(column.dtype, pl.Enum)
     letters = np.array([ord(letter) for letter in column.dtype.categories], np.uint8)
-    codes: NDArray[np.uint8] = letters[column.to_physical().to_numpy()]
+    codes: NDArray[np.uint8] = letters.take(column.to_physical().to_numpy())
     return codes

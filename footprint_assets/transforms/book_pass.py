@@ -5,11 +5,13 @@ The book is by far the largest table; its decompression and unpacking are paid o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import polars as pl
 
+from footprint_assets.background import ahead
 from footprint_assets.calendar import Session
 from footprint_assets.transforms import bar5s, bar5s_book, bbo, price5s, shocks
 from footprint_assets.transforms.book_batch import BookBatch, book_batches
@@ -45,7 +47,7 @@ def book_pass(
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Make every table of one contract's book of one trade date in one pass.
 
-    Memory is bounded by a batch and the rows it completes; any cut into batches gives the same rows.
+    Memory is bounded by two batches and the rows that wait for a frame; any cut into batches gives the same rows.
 
     Args:
         batches: Rows of ``silver.future.market_by_price_10_clean`` in event order, at least
@@ -61,9 +63,11 @@ def book_pass(
         BookRowsRefused: If rows are out of order, of another session or contract, or off the tick grid.
     """
     streams = {keys: opened(tick_size_nanos) for keys, opened in STREAMS.items()}
-    for batch in book_batches(batches, session):
-        for keys, stream in streams.items():
-            yield from _rows(keys, stream.push(batch))
+    # Unpacking and the split of the flow go with the reading: on the second core.
+    with contextlib.closing(ahead(book_batches(batches, session))) as unpacked:
+        for batch in unpacked:
+            for keys, stream in streams.items():
+                yield from _rows(keys, stream.push(batch))
     for keys, stream in streams.items():
         yield from _rows(keys, stream.finish())
 

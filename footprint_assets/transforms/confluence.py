@@ -6,7 +6,7 @@ Distances are between unrounded prices. A bar sees the levels that are known at 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +14,13 @@ import polars as pl
 
 from footprint_assets.calendar import PARTITION_START, previous_session
 from footprint_assets.calendar import session as session_of
+from footprint_assets.kernels import confluence as around
 from footprint_assets.kernels import level_profile as kernel
 from footprint_assets.kernels.profile import PER_MILLE
 from footprint_assets.kernels.rolling import quotient
 from footprint_assets.settings import ApproachSettings, ConfluenceWeights, FootprintSettings, ProfileSettings
 from footprint_assets.transforms import prior
-from footprint_assets.transforms.approach_rows import Attempt, Columns, Day
-from footprint_assets.transforms.grid import floats
+from footprint_assets.transforms.approach_rows import Attempt, Columns, Day, MovingLevels
 from footprint_assets.transforms.running import Counts, Floats, level_at
 from footprint_assets.transforms.windows import points
 
@@ -62,27 +62,27 @@ MOVING_CLASSES = (
 
 
 @dataclass(frozen=True)
-class OtherLevel:
-    """A level beside the one that is approached.
+class OtherLevels:
+    """The levels beside the one that is approached.
 
     Args:
-        name: Its name.
-        weight: How much it counts; 0 for a level that takes no part but in its own distance.
-        raw: Its unrounded price at the end of each bar, NaN where not known; float64[bars], points.
+        names: Their names, ascending.
+        weight: How much each counts; float64[levels], 0 for one that takes no part but in its own distance.
+        raw: Unrounded prices at the end of each bar, NaN where not known; float64[levels, bars], points.
     """
 
-    name: str
-    weight: float
+    names: tuple[str, ...]
+    weight: Floats
     raw: Floats
 
 
 def other_levels(
     day: Day,
     session_levels: pl.DataFrame,
-    level_series: pl.DataFrame,
+    moving: MovingLevels,
     level: str,
     weights: ConfluenceWeights,
-) -> list[OtherLevel]:
+) -> OtherLevels:
     """The levels of the day beside one of them.
 
     An extreme that one trade made in several windows is one level, such as ``OR_HIGH``, ``OR15_HIGH`` and perhaps
@@ -92,23 +92,27 @@ def other_levels(
     Args:
         day: The market.
         session_levels: Rows of ``silver.future.session_levels``.
-        level_series: Rows of ``silver.future.level_series_5s``.
+        moving: The levels that move.
         level: Name of the level that is approached.
         weights: Weights by class.
 
     Returns:
-        One entry a level but the level itself, sorted by name.
+        The levels but the level itself.
     """
-    found = [
-        *_standing(day, session_levels, level, weights),
-        *_moving(day, level_series, level, weights),
-    ]
-    return sorted(found, key=lambda other: other.name)
+    found = sorted(
+        [*_standing(day, session_levels, level, weights), *_moving(moving, level, weights)],
+        key=lambda other: other[0],
+    )
+    return OtherLevels(
+        tuple(name for name, _, _ in found),
+        np.array([weight for _, weight, _ in found], np.float64),
+        np.array([raw for _, _, raw in found], np.float64).reshape(len(found), len(day.end_ns)),
+    )
 
 
 def _standing(
     day: Day, session_levels: pl.DataFrame, level: str, weights: ConfluenceWeights
-) -> Iterator[OtherLevel]:
+) -> Iterator[tuple[str, float, Floats]]:
     found = session_levels.with_columns(
         pl.col("level_class").cast(pl.String),
         pl.col("formation_start_ts", "valid_from_ts", "extreme_ts").to_physical(),
@@ -121,7 +125,7 @@ def _standing(
     for row in sorted(rows, key=lambda row: (row["valid_from_ts"], -row["weight"], row["level_name"])):
         weight = 0.0 if _origin(row) in seen else row["weight"]
         seen.add(_origin(row))
-        yield OtherLevel(row["level_name"], weight, level_at(session_levels, row["level_name"], day.end_ns))
+        yield row["level_name"], weight, level_at(session_levels, row["level_name"], day.end_ns)
 
 
 def _origin(row: Mapping[str, object]) -> tuple[object, ...]:
@@ -132,22 +136,16 @@ def _origin(row: Mapping[str, object]) -> tuple[object, ...]:
 
 
 def _moving(
-    day: Day, level_series: pl.DataFrame, level: str, weights: ConfluenceWeights
-) -> Iterator[OtherLevel]:
-    bars = day.bars.select("bar_ts")
-    for (name,), rows in level_series.partition_by("level_name", as_dict=True).items():
-        if name == level:
-            continue
-        series = bars.join(
-            rows.select("bar_ts", "level_price_raw"), on="bar_ts", how="left", maintain_order="left"
-        )
-        classes = [kind for start, kind in MOVING_CLASSES if str(name).startswith(start)]
-        weight = float(getattr(weights, classes[0] if classes else "vwap"))
-        yield OtherLevel(str(name), weight, floats(series["level_price_raw"]))
+    moving: MovingLevels, level: str, weights: ConfluenceWeights
+) -> Iterator[tuple[str, float, Floats]]:
+    for name, raw in moving.raw.items():
+        if name != level:
+            classes = [kind for start, kind in MOVING_CLASSES if name.startswith(start)]
+            yield name, float(getattr(weights, classes[0] if classes else "vwap")), raw
 
 
 def confluence_columns(
-    day: Day, attempt: Attempt, others: Sequence[OtherLevel], settings: ApproachSettings
+    day: Day, attempt: Attempt, others: OtherLevels, settings: ApproachSettings
 ) -> Columns:
     """The other levels around the frozen level at the end of each bar of an attempt.
 
@@ -158,45 +156,33 @@ def confluence_columns(
         settings: The band.
 
     Returns:
-        The columns. Levels are added one by one in the order of their names, so that a level which is not known yet
-        changes no sum.
+        The columns.
     """
-    n = attempt.height
-    counts = {ticks: np.zeros(n) for ticks in COUNT_TICKS}
-    score, beyond, weights = (np.zeros(n) for _ in range(3))
-    nearest, ahead, back = (np.full(n, np.nan) for _ in range(3))
-    half_tick = day.tick_size / 2
-    for other in others:
-        if other.weight == 0:
-            continue
-        # Positive beyond the level in the direction of the approach.
-        signed = (other.raw[attempt.rows] - attempt.raw) * attempt.direction
-        known = ~np.isnan(signed)
-        away = np.abs(signed)
-        share = np.where(known, other.weight * np.maximum(1 - away / settings.confluence_band_pts, 0.0), 0.0)
-        score += share
-        beyond += np.where(known, share * np.sign(np.where(away > half_tick, signed, 0.0)), 0.0)
-        weights += np.where(known, other.weight, 0.0)
-        nearest = np.fmin(nearest, away)
-        ahead = np.fmin(ahead, np.where(signed > half_tick, signed, np.nan))
-        back = np.fmin(back, np.where(signed < -half_tick, -signed, np.nan))
-        for ticks, count in counts.items():
-            count += away <= points(ticks, day.tape.tick_nanos)
+    takes_part = others.weight != 0
+    found = around.levels_around(
+        others.raw[takes_part, attempt.rows],
+        others.weight[takes_part],
+        attempt.raw,
+        attempt.direction,
+        settings.confluence_band_pts,
+        day.tick_size / 2,
+        points(np.array(COUNT_TICKS), day.tape.tick_nanos),
+    )
+    unknown = np.full(attempt.height, np.nan)
+    prices = dict(zip(others.names, others.raw[:, attempt.rows], strict=True))
     columns = {
-        **{f"count_{ticks}t": count for ticks, count in counts.items()},
-        "weighted_score": score,
-        "min_dist_pts": nearest,
-        "pressure": quotient(score, weights),
-        "alignment": quotient(beyond, score),
-        "runway_through_pts": ahead,
-        "runway_back_pts": back,
-        **{f"round{step}_dist_pts": np.full(n, _to_multiple(attempt.price, step)) for step in ROUND_POINTS},
-    }
-    prices = {other.name: other.raw for other in others}
-    unknown = np.full(len(day.end_ns), np.nan)
-    columns |= {
-        f"dist_to_{key}_pts": attempt.raw - prices.get(name, unknown)[attempt.rows]
-        for key, name in NAMED.items()
+        **{f"count_{ticks}t": found[around.COUNTS + k] for k, ticks in enumerate(COUNT_TICKS)},
+        "weighted_score": found[around.SCORE],
+        "min_dist_pts": found[around.NEAREST],
+        "pressure": quotient(found[around.SCORE], found[around.WEIGHT]),
+        "alignment": quotient(found[around.BEYOND], found[around.SCORE]),
+        "runway_through_pts": found[around.AHEAD],
+        "runway_back_pts": found[around.BACK],
+        **{
+            f"round{step}_dist_pts": np.full(attempt.height, _to_multiple(attempt.price, step))
+            for step in ROUND_POINTS
+        },
+        **{f"dist_to_{key}_pts": attempt.raw - prices.get(name, unknown) for key, name in NAMED.items()},
     }
     return {f"bar5s_conf_{name}": values for name, values in columns.items()}
 
@@ -224,9 +210,9 @@ class PriorProfiles:
     is_held: bool
 
     @classmethod
-    def of(cls, day: Day, prior_sessions: pl.DataFrame, symbol: str, ticks_per_row: int) -> PriorProfiles:
-        """Read the profiles of the earlier sessions of a contract."""
-        own = prior.of_contract(prior_sessions, symbol)
+    def of(cls, day: Day, prior_sessions: pl.DataFrame, ticks_per_row: int) -> PriorProfiles:
+        """Read the profiles of the earlier sessions of the day's contract."""
+        own = prior.of_contract(prior_sessions, day.bars["symbol"][0])
         naked = prior.naked_points_of_control(own, ticks_per_row, day.tape.tick_nanos)
         last = _last_cash_date(day.session.trade_date)
         held = own.filter(pl.col("source_session_date") == last, pl.col("rth_profile_tick").is_not_null())

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from footprint_assets.errors import FootprintError
+from footprint_assets.kernels.event_order import event_order, newest_of_none
 
 EVENT_ORDER = ("ts_event", "sequence", "record_index")
 REORDER_HORIZON_NS = 10 * 1_000_000_000
-"""How far ``ts_event`` may lie behind the receive time before a row counts as late, ns."""
+"""How far ``ts_event`` of a row out of order may lie behind its receive time before the row counts as late, ns."""
+
+Int64 = NDArray[np.int64]
 
 
 class DeliveryOrderError(FootprintError):
@@ -44,44 +49,63 @@ def merge_deliveries(parts: Sequence[Iterable[pl.DataFrame]], tally: DeliveryTal
     Raises:
         DeliveryOrderError: A delivery goes back in receive time.
     """
-    streams = [iter(part) for part in parts]
-    heads: list[pl.DataFrame | None] = [None] * len(streams)
+    streams = [_in_receive_order(part, i) for i, part in enumerate(parts)]
+    heads = {i: head for i, stream in enumerate(streams) if (head := next(stream, None)) is not None}
+    ended = set(range(len(streams))) - set(heads)
 
-    def refill(i: int) -> bool:
-        batch = next((b for b in streams[i] if b.height), None)
-        if batch is None:
-            return False
-        head = heads[i]
-        times = batch["ts_recv"]
-        if not times.is_sorted() or (head is not None and head["ts_recv"][-1] > times[0]):
-            raise DeliveryOrderError(
-                "A delivery goes back in receive time.",
-                where={"delivery": i, "record_index": batch["record_index"][0]},
-                remedy="download the file again; ingest shows the file's own faults.",
-            )
-        heads[i] = batch if head is None else pl.concat([head, batch])
-        return True
+    def refill(i: int) -> None:
+        more = next(streams[i], None)
+        if more is None:
+            ended.add(i)
+        else:
+            heads[i] = pl.concat([heads[i], more]) if i in heads else more
 
-    live = [refill(i) for i in range(len(streams))]
-    while any(head is not None for head in heads):
-        last = [head["ts_recv"][-1] for i, head in enumerate(heads) if head is not None and live[i]]
-        limit = min(last) if last else None
-        ready: list[pl.DataFrame] = []
-        for i, head in enumerate(heads):
-            if head is None:
-                continue
-            cut = head.height if limit is None else head["ts_recv"].search_sorted(limit, side="left")
-            if cut:
-                ready.append(head[:cut])
-                heads[i] = head[cut:] if cut < head.height else None
-        for i, head in enumerate(heads):
+    while heads:
+        starts = sorted((int(_numbers(head, "ts_recv")[0]), i) for i, head in heads.items())
+        first = starts[0][1]
+        if len(starts) == 1 or _numbers(heads[first], "ts_recv")[-1] < starts[1][0]:
+            yield heads.pop(first)
+            refill(first)
+            continue
+        last = {i: int(_numbers(head, "ts_recv")[-1]) for i, head in heads.items() if i not in ended}
+        limit = min(last.values(), default=None)
+        ready = []
+        for i, head in list(heads.items()):
+            cut = head.height if limit is None else int(np.searchsorted(_numbers(head, "ts_recv"), limit))
+            ready += [head[:cut]] if cut else []
+            heads[i] = head[cut:]
+            if cut == head.height:
+                del heads[i]
+        for i in last:
             # The stream that sets the limit must move on, or nothing ever would.
-            if live[i] and (head is None or head["ts_recv"][-1] == limit):
-                live[i] = refill(i)
+            if i not in heads or last[i] == limit:
+                refill(i)
         if len(ready) == 1:
             yield ready[0]
         elif ready:
             yield _largest_count(ready, tally)
+
+
+def _numbers(frame: pl.DataFrame, column: str) -> Int64:
+    found: Int64 = frame[column].to_physical().to_numpy()
+    return found
+
+
+def _in_receive_order(batches: Iterable[pl.DataFrame], delivery: int) -> Iterator[pl.DataFrame]:
+    """The batches that hold rows, refused where one goes back in receive time."""
+    newest = None
+    for batch in batches:
+        if batch.is_empty():
+            continue
+        times = _numbers(batch, "ts_recv")
+        if (newest is not None and newest > times[0]) or (times[1:] < times[:-1]).any():
+            raise DeliveryOrderError(
+                "A delivery goes back in receive time.",
+                where={"delivery": delivery, "record_index": batch["record_index"][0]},
+                remedy="download the file again; ingest shows the file's own faults.",
+            )
+        newest = times[-1]
+        yield batch
 
 
 def _largest_count(frames: list[pl.DataFrame], tally: DeliveryTally) -> pl.DataFrame:
@@ -104,51 +128,33 @@ def in_event_order(
 ) -> Iterator[pl.DataFrame]:
     """Put a stream in receive order into event order: stable by ``(ts_event, sequence, record_index)``.
 
-    Exchange files arrive nearly sorted, so the order is verified first and mended inside a short horizon only.
+    Exchange files arrive nearly sorted, so the order is verified first and mended inside a short horizon only. A batch in
+    order passes as it is, once no later row may come before its last one.
 
     Args:
         batches: Batches in receive order with ``ts_event``, ``ts_recv``, ``sequence``, ``record_index``.
-        tally: Receives late rows: those whose ``ts_event`` lies before what has already been passed on.
+        tally: Receives late rows: those that come after a later event, and after the horizon.
         horizon_ns: How long rows wait for earlier events, ns.
 
     Yields:
-        Batches whose concatenation is sorted by ``ts_event``.
+        Batches whose concatenation is in event order; any cut of the stream gives the same rows.
     """
-    waiting: pl.DataFrame | None = None
-    passed = None
-    horizon = pl.duration(nanoseconds=horizon_ns)
+    held: list[pl.DataFrame] = []
+    newest = newest_of_none()
     for batch in batches:
-        frame = batch if waiting is None else pl.concat([waiting, batch])
-        if passed is not None:
-            late = pl.col("ts_event") < passed
-            if frame.select(late.any()).item():
-                tally.late.append(frame.filter(late))
-                frame = frame.filter(~late)
-                if frame.is_empty():
-                    waiting = None
-                    continue
-        if not _sorted(frame):
-            frame = frame.sort(*EVENT_ORDER, maintain_order=True)
-        edge = batch.select(pl.col("ts_recv").last() - horizon).item()
-        cut = frame["ts_event"].search_sorted(edge, side="left")
-        if cut:
-            passed = frame["ts_event"][cut - 1]
-            yield frame[:cut]
-        waiting = frame[cut:] if cut < frame.height else None
-    if waiting is not None:
-        yield waiting
-
-
-def _sorted(frame: pl.DataFrame) -> bool:
-    """Whether rows stand in event order already; one pass, no copy."""
-    times, sequence = pl.col("ts_event"), pl.col("sequence")
-    return bool(
-        frame.select(
-            (
-                (times.diff() < pl.duration(nanoseconds=0))
-                | ((times.diff() == pl.duration(nanoseconds=0)) & (sequence.cast(pl.Int64).diff() < 0))
-            )
-            .any()
-            .not_()
-        ).item()
-    )
+        frame = batch
+        ts_event, sequence, index, ts_recv = (_numbers(batch, name) for name in (*EVENT_ORDER, "ts_recv"))
+        late, backwards = event_order(ts_event, sequence, index, ts_recv, horizon_ns, newest)
+        if late.any():
+            tally.late.append(batch.filter(late))
+            frame = batch.filter(~late)
+        held.append(frame)
+        edge = int(ts_recv[-1]) - horizon_ns
+        if backwards:
+            mended = pl.concat(held).sort(*EVENT_ORDER, maintain_order=True)
+            cut = int(np.searchsorted(_numbers(mended, "ts_event"), edge))
+            held = [mended[:cut], mended[cut:]]
+        held = [frame for frame in held if frame.height]
+        while held and _numbers(held[0], "ts_event")[-1] < edge:
+            yield held.pop(0)
+    yield from held

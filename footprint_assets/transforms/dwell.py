@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from footprint_assets.kernels import dwell as kernel
 
 NAME = "dwell_ns"
+BBO_COLUMNS = ("ts_event", "bid_tick", "ask_tick")
+"""Columns read from the best bid and offer."""
 
 
 def dwell(bbo: pl.DataFrame | None, rows: pl.DataFrame, ticks_per_row: int) -> pl.Series:
@@ -18,7 +20,7 @@ def dwell(bbo: pl.DataFrame | None, rows: pl.DataFrame, ticks_per_row: int) -> p
     are known; where that was never so, the answer is null. Rows of one interval are cheapest side by side.
 
     Args:
-        bbo: Rows of ``silver.future.bbo`` of the rows' contract in event order; None where no book is held.
+        bbo: ``BBO_COLUMNS`` of ``silver.future.bbo`` of the rows' contract in event order; None where no book is held.
         rows: ``bar_ts`` and ``bar_end_ts`` (instants, the end exclusive) and ``price_tick``, the row's lowest tick:
             rows of ``silver.future.footprint_price`` are such.
         ticks_per_row: Row height, ticks.

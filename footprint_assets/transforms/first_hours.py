@@ -13,6 +13,12 @@ FIRST_HOURS_RULE = "outside_0930_1230_et"
 LEVELS = ("PM_HIGH", "PM_LOW", "OR_HIGH", "OR_LOW")
 
 
+def first_hours_ns(session: Session) -> tuple[int, int]:
+    """First instant of the window and the first beyond, ns UTC; equal on dates without a cash session."""
+    start, end = (et_ns(session.trade_date, time) for time in (START, END))
+    return start, start if session.rth_open_ns is None or session.rth_close_ns is None else end
+
+
 def first_three_hours(book: pl.DataFrame, levels: pl.DataFrame, session: Session) -> pl.DataFrame:
     """Keep the rows of 09:30 <= ET < 12:30 and add the levels as known at each row.
 
@@ -25,11 +31,10 @@ def first_three_hours(book: pl.DataFrame, levels: pl.DataFrame, session: Session
         The kept rows with ``pm_high``, ``pm_low``, ``or_high``, ``or_low`` (points), null before a level is known and
         where it does not exist; no rows on dates without a cash session.
     """
-    start, end = (et_ns(session.trade_date, time) for time in (START, END))
-    if session.rth_open_ns is None or session.rth_close_ns is None:
-        end = start
-    time = pl.col("ts_event").to_physical()
-    kept = book.filter((time >= start) & (time < end))
+    start, end = first_hours_ns(session)
+    time = book["ts_event"].to_physical()
+    inside = (time >= start) & (time < end)
+    kept = book if inside.all() else book.filter(inside)
     known = {row["level_name"]: row for row in levels.iter_rows(named=True) if row["level_name"] in LEVELS}
     return kept.with_columns(
         (

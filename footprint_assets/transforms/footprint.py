@@ -111,10 +111,12 @@ def footprint_price(
     without_dwell = pl.Schema({name: dtype for name, dtype in schema.items() if name != DWELL})
     ticks = _Ticks(tick_size_points, rules.ticks_per_row)
     frames = [
-        _conform(_price_rows(built.cells, built.summary, built.ids, ticks), without_dwell)
+        _price_rows(built.cells, built.summary, built.ids, ticks)
         for built in _built(trades, session, bars, rules)
     ]
-    rows = pl.concat([without_dwell.to_frame(), *frames])
+    if not frames:
+        return schema.to_frame()
+    rows = _conform(pl.concat(frames), without_dwell)
     return rows.with_columns(dwell(bbo, rows, rules.ticks_per_row)).select(schema.names())
 
 
@@ -178,10 +180,10 @@ def bars_of_trades(
     own = pl.Schema({name: dtype for name, dtype in schema.items() if not is_context_column(name)})
     ticks = _Ticks(tick_size_points, rules.ticks_per_row)
     frames = [
-        _conform(_bar_rows(built.trades, built.bars, built.summary, session, built.ids, ticks), own)
+        _bar_rows(built.trades, built.bars, built.summary, session, built.ids, ticks)
         for built in _built(trades, session, bars, rules)
     ]
-    return pl.concat([own.to_frame(), *frames])
+    return _conform(pl.concat(frames), own) if frames else own.to_frame()
 
 
 @dataclass(frozen=True)
@@ -442,7 +444,7 @@ def _indicator_columns(
     last = bars.offsets[1:] - 1
     cum_delta = np.cumsum(trades.size * trades.sign)[last]
     yield _series(indicators.delta_divergence(high, low, delta, 20), "is_delta_divergence")
-    yield _series(indicators.delta_flip(delta, 20), "is_delta_flip").cast(pl.Boolean)
+    yield _series(indicators.delta_flip(delta, 20), "is_delta_flip")
     zscore = indicators.zscore(delta, 11)
     yield _series(zscore, "delta_zscore_11")
     yield _series(indicators.rolling_slope(cum_delta, 5), "cum_delta_slope_5")
@@ -471,18 +473,14 @@ def _indicator_columns(
 
 
 def _series(values: NDArray[Any], name: str = "") -> pl.Series:
-    """A column from an array, NaN becoming null."""
-    series = pl.Series(name, np.ascontiguousarray(values))
-    return series.fill_nan(None) if series.dtype.is_float() else series
+    """A column from an array, field of a record or not."""
+    return pl.Series(name, np.ascontiguousarray(values))
 
 
 def _conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """The columns of the contract in its order and types; a 0/0 ratio becomes null."""
+    """The columns of the contract in its order and types; NaN, which a 0/0 ratio is, becomes null."""
+    made = frame.schema
     return frame.select(
-        (
-            pl.col(name).fill_nan(None)
-            if dtype.is_float() and frame.schema[name].is_float()
-            else pl.col(name)
-        ).cast(dtype)
+        (pl.col(name).fill_nan(None) if made[name].is_float() else pl.col(name)).cast(dtype)
         for name, dtype in schema.items()
     )

@@ -34,7 +34,8 @@ def footprint_bars(
     until the first trade of the cash session, then of the cash session, and rests at its close.
 
     Args:
-        footprint_bar: Rows of ``silver.future.footprint_bar``, bars still open at the end of the data included.
+        footprint_bar: Rows of ``silver.future.footprint_bar`` in their order, with the bars still open at the end of the
+            data.
         trades_clean: The rows of ``silver.future.trades_clean`` the bars were cut from.
         session: The trade date's session.
         footprint: Row height and value area.
@@ -46,11 +47,10 @@ def footprint_bars(
         BarsOfOtherTrades: The bars of some type do not hold as many trades as there are.
     """
     schema = contracts.load(TABLE).polars_schema
-    bars = footprint_bar.sort("bar_type", "bar_id")
-    _require_same_trades(bars, trades_clean)
-    if bars.is_empty():
+    _require_same_trades(footprint_bar, trades_clean)
+    if footprint_bar.is_empty():
         return schema.to_frame()
-    ends = np.array(bars.select(pl.col("trades").cum_sum().over("bar_type"))["trades"], np.int64)
+    ends = np.array(footprint_bar.select(pl.col("trades").cum_sum().over("bar_type"))["trades"], np.int64)
     counts, bar = np.unique(ends, return_inverse=True)
     tape = Tape.of(trades_clean, session, tick_size_nanos(trades_clean))
     vwap, std = vwap_so_far(tape, counts)
@@ -62,7 +62,7 @@ def footprint_bars(
         **{f"dev_{name}_price": getattr(developing, name) for name in ("poc", "vah", "val")},
     }
     columns = (pl.Series(name, values[bar]) for name, values in prices.items())
-    return bars.with_columns(columns).filter("is_complete").select(schema.names())
+    return footprint_bar.with_columns(columns).filter("is_complete").select(schema.names())
 
 
 def _require_same_trades(bars: pl.DataFrame, trades: pl.DataFrame) -> None:

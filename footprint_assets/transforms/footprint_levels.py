@@ -56,6 +56,8 @@ STATIC_LEVELS = {
 
 
 RANK = "delta_per_volume_rank"
+SERIES_COLUMNS = ("bar_ts", "level_name", "level_price_raw")
+"""Columns read from the moving levels."""
 
 
 def is_context_column(name: str) -> bool:
@@ -69,7 +71,7 @@ class LevelInputs:
 
     Args:
         session_levels: Rows of ``silver.future.session_levels`` of the contract and date; may be empty.
-        level_series: Rows of ``silver.future.level_series_5s`` of the contract and date; may be empty.
+        level_series: ``SERIES_COLUMNS`` of ``silver.future.level_series_5s`` of the contract and date; may be empty.
         prior_sessions: Rows of ``silver.future.prior_sessions`` of the contract and date; may be empty.
     """
 
@@ -177,7 +179,7 @@ def _weeks(
 def _swings(bars: pl.DataFrame, tick_nanos: int) -> dict[str, Floats]:
     """Latest confirmed swing of the bars of each type."""
     high, low = [], []
-    for part in bars.partition_by("bar_type", maintain_order=True):
+    for part in bars.select("bar_type", "high", "low").partition_by("bar_type", maintain_order=True):
         high.append(last_swing_high(_ticks(part["high"], tick_nanos), SWING_STRENGTH))
         low.append(last_swing_high(-_ticks(part["low"], tick_nanos), SWING_STRENGTH))
     return {
@@ -226,7 +228,7 @@ def _delta_rank(bars: pl.DataFrame, prior_sessions: pl.DataFrame) -> pl.Series:
             np.array(part["delta"], np.int64),
             np.array(part["volume"], np.int64),
         )
-        for part in bars.partition_by("bar_type", maintain_order=True)
+        for part in bars.select("bar_type", "delta", "volume").partition_by("bar_type", maintain_order=True)
     ]
     return pl.Series(RANK, np.concatenate(ranks), nan_to_null=True)
 

@@ -6,25 +6,29 @@ the definitions.
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 from numpy.typing import NDArray
 
 from footprint_assets.errors import FootprintError
 from footprint_assets.kernels import level_book as kernel
-from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.kernels.book_events import ASK, BID
-from footprint_assets.kernels.level_depth import level_depth
+from footprint_assets.kernels.level_depth import LONGEST_CHANGE, level_depth
 from footprint_assets.kernels.level_flow import level_flow
 from footprint_assets.kernels.level_liquidity import Shocks
 from footprint_assets.settings import PRICE_SCALE, LevelLiquiditySettings
 from footprint_assets.transforms import level_book_columns as columns
 from footprint_assets.transforms.book_batch import SIDES
 
-_SIDE_FIELDS = ("qty_eob", "ct_eob", "add_vol", "pull_vol", "fill_vol", "add_cnt", "cancel_cnt", "modify_cnt")
+_SIZES = ("qty_eob", "add_vol", "pull_vol", "fill_vol")
+_COUNTS = ("ct_eob", "add_cnt", "cancel_cnt", "modify_cnt")
+INPUT_COLUMNS = (
+    *("bar_ts", "price_tick", "visible_ns", "is_visible_eob"),
+    *(f"{side}_{name}" for side in SIDES for name in ("qty_ns", "max_qty", *_SIZES, *_COUNTS)),
+)
+"""What the book at a level reads of ``silver.future.market_by_price_10_price5s``."""
+SHOCK_COLUMNS = ("ts_event", "resting_side", "price_tick", "recovered_ts", "refill_ms")
+"""What it reads of ``silver.future.market_by_price_10_shocks``."""
 
 Int64 = NDArray[np.int64]
 
@@ -34,41 +38,33 @@ class LevelBookRefused(FootprintError):  # noqa: N818 - names the fact
 
 
 def level_book(
-    rows: pl.DataFrame,
-    bars: pl.DataFrame,
-    price5s: pl.DataFrame,
-    shocks: pl.DataFrame,
+    grid: kernel.BookGrid,
+    asked: kernel.Rows,
+    shocks: Shocks,
+    end_ns: Int64,
     tick_size: float,
     settings: LevelLiquiditySettings,
-) -> pl.DataFrame:
+) -> columns.Columns:
     """The book around a level, for every bar asked for.
 
     A row uses what was known at the end of its bar. Null where the prices were not in sight.
 
     Args:
-        rows: What is asked for: ``bar_index`` (row of ``bars``), ``level_price`` (points, a multiple of the tick) and
-            ``approach_direction`` (+1 from below, -1 from above).
-        bars: Rows of ``silver.future.market_by_price_10_bar5s`` of one contract and date; ``bar_ts`` alone is read.
-        price5s: Rows of ``silver.future.market_by_price_10_price5s`` of the same bars.
-        shocks: Rows of ``silver.future.market_by_price_10_shocks`` of the same contract and date.
+        grid: The book by price of one contract and date, see :func:`book_grid`.
+        asked: The levels and the bars.
+        shocks: Heavy fills of the same, see :func:`heavy_fills`.
+        end_ns: Ends of the bars, int64[bars], ns since the epoch.
         tick_size: Minimum price increment, points.
         settings: Reach of the zone and thresholds of its states.
 
     Returns:
         The families ``lvldepth``, ``lvl``, ``lvlliq``, ``lvlflow``, ``lvl_flow``, ``lvlwall`` and ``lvlofi`` of the
-        approach table in its order, row by row of ``rows``; float64, the states int8.
-
-    Raises:
-        LevelBookRefused: If ``price5s`` has other bars than ``bars`` or a hole between two ticks, a bar index lies
-            outside ``bars``, or a level is off the tick grid.
+        approach table in its order, row by row of ``asked``; float64[rows] each, NaN for null.
     """
-    asked = _asked(rows, bars.height, tick_size)
     edges = kernel.band_edges(round(tick_size * PRICE_SCALE))
-    start = bars["bar_ts"].to_physical().to_numpy()
-    grid = _grid(price5s, start)
     around = level_flow(grid, asked, edges)
     at_rest = level_depth(grid, asked, edges)
-    liquidity = columns.liquidity_columns(grid, asked, _shocks(shocks), start + BAR_NS, settings)
+    liquidity = columns.liquidity_columns(grid, asked, shocks, end_ns, settings)
     measures = (
         columns.depth_columns(at_rest)
         | columns.level_columns(at_rest)
@@ -80,85 +76,114 @@ def level_book(
         | columns.wall_columns(at_rest, tick_size)
         | columns.imbalance_columns(grid, asked, settings)
     )
-    return pl.DataFrame(
-        {f"bar5s_{name}": pl.Series(values, nan_to_null=True) for name, values in measures.items()}
-    ).with_columns(cs.matches("^bar5s_lvlliq_state_").cast(pl.Int8))
+    return {f"bar5s_{name}": values for name, values in measures.items()}
 
 
-def _asked(rows: pl.DataFrame, bars: int, tick_size: float) -> kernel.Rows:
-    """The levels in ticks."""
-    bar = rows["bar_index"].cast(pl.Int64).to_numpy()
+def rows_asked(
+    bar: Int64, level_pts: columns.Float64, direction: Int64, bars: int, tick_size: float
+) -> kernel.Rows:
+    """What is asked of the book, levels in ticks.
+
+    Args:
+        bar: Index of the bar, int64[rows].
+        level_pts: Price of the level, a multiple of the tick, float64[rows], points.
+        direction: +1 the level is approached from below, -1 from above, int64[rows].
+        bars: Bars there are.
+        tick_size: Minimum price increment, points.
+
+    Raises:
+        LevelBookRefused: If a bar index lies outside the bars, or a level is off the tick grid.
+    """
     if len(bar) and not 0 <= bar.min() <= bar.max() < bars:
         raise LevelBookRefused(
             "a row asks for a bar that does not exist",
             where={"bars": bars, "first": bar.min(), "last": bar.max()},
-            remedy="count bar_index in the rows of the bars handed in",
+            remedy="count the index in the rows of the bars handed in",
         )
-    level = rows["level_price"].cast(pl.Float64).to_numpy() / tick_size
+    level = level_pts / tick_size
     tick = np.rint(level)
     off = np.flatnonzero(~(np.abs(level - tick) < 1e-6))
     if len(off):
         raise LevelBookRefused(
             "a level does not lie on the tick grid",
-            where={
-                "row": int(off[0]),
-                "level_price": rows["level_price"][int(off[0])],
-                "tick_size": tick_size,
-            },
+            where={"row": int(off[0]), "level_price": float(level_pts[off[0]]), "tick_size": tick_size},
             remedy="round the level to the tick, and check the root's tick size in the settings",
         )
-    direction = rows["approach_direction"].cast(pl.Int64).to_numpy()
     return kernel.Rows(bar, tick.astype(np.int64), direction)
 
 
-def _grid(price5s: pl.DataFrame, start: Int64) -> kernel.BookGrid:
-    """The book by price with prefix sums over its rows."""
-    ts, tick = price5s["bar_ts"].to_physical().to_numpy(), _integers(price5s, "price_tick")
-    offset = np.append(np.searchsorted(ts, start), len(ts))
-    if len(ts) and not np.array_equal(np.repeat(start, np.diff(offset)), ts):
+def book_grid(price5s: pl.DataFrame, start_ns: Int64, wanted: NDArray[np.bool_]) -> kernel.BookGrid:
+    """The book by price of the bars wanted, with prefix sums over its rows; the others are bars without a price.
+
+    Args:
+        price5s: ``INPUT_COLUMNS`` of ``silver.future.market_by_price_10_price5s`` of one contract and date.
+        start_ns: Starts of the five-second bars, ascending; int64[bars], ns since the epoch.
+        wanted: Whether a bar is read; bool[bars].
+
+    Raises:
+        LevelBookRefused: If ``price5s`` has other bars or a hole between two ticks.
+    """
+    ts, tick = _column(price5s, "bar_ts", pl.Int64), _column(price5s, "price_tick", pl.Int64)
+    every, low, stray, hole = kernel.lay_out(start_ns, ts, tick)
+    if stray >= 0:
         raise LevelBookRefused(
             "the book by price has other bars than the five-second bars",
-            where={"bars": len(start), "rows": len(ts)},
+            where={"bars": len(start_ns), "rows": len(ts), "row": stray},
             remedy="materialise the book pass of this date again",
         )
-    hole = np.flatnonzero((np.diff(ts) == 0) & (np.diff(tick) != 1))
-    if len(hole):
+    if hole >= 0:
         raise LevelBookRefused(
             "the book by price has a hole between two ticks of a bar",
-            where={"row": int(hole[0]) + 1, "price_tick": int(tick[hole[0] + 1])},
+            where={"row": hole, "price_tick": int(tick[hole])},
             remedy="materialise the book pass of this date again",
         )
-    low = (
-        tick[np.minimum(offset[:-1], max(len(tick) - 1, 0))] if len(tick) else np.zeros(len(start), np.int64)
-    )
-    sums = np.zeros((len(ts) + 1, kernel.COLUMNS), np.int64)
-    for (s, side), (k, name) in product(enumerate(SIDES), enumerate(_SIDE_FIELDS)):
-        sums[1:, s * kernel.FIELDS + k] = _integers(price5s, f"{side}_{name}")
-    shown = _integers(price5s, "visible_ns")
-    flows = [s * kernel.FIELDS + k for s in (BID, ASK) for k in range(kernel.ADDED, kernel.FIELDS)]
-    sums[1:, kernel.VISIBLE] = price5s["is_visible_eob"].to_numpy()
-    sums[1:, kernel.SEEN] = (shown > 0) | (sums[1:, flows] > 0).any(axis=1)
-    held = np.stack([_integers(price5s, f"{side}_qty_ns") for side in SIDES], axis=1).astype(np.float64)
-    average = np.full_like(held, np.nan)
-    np.divide(held, shown[:, None], out=average, where=shown[:, None] > 0)
-    best = kernel.best_prices(
-        offset, low, sums[1:, kernel.QTY].copy(), sums[1:, kernel.FIELDS + kernel.QTY].copy()
-    )
-    np.cumsum(sums, axis=0, out=sums)
-    largest = np.stack([_integers(price5s, f"{side}_max_qty") for side in SIDES], axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], wanted, [False]))))
+    rows = pl.concat(price5s[int(a) : int(b)] for a, b in [(0, 0), *every[edges].reshape(-1, 2).tolist()])
+    offset = np.concatenate(([0], np.cumsum(np.where(wanted, np.diff(every), 0))))
+    sizes = tuple(_column(rows, f"{side}_{name}", pl.Int64) for side in SIDES for name in _SIZES)
+    counts = tuple(_column(rows, f"{side}_{name}", pl.Int32) for side in SIDES for name in _COUNTS)
+    shown = _column(rows, "visible_ns", pl.Int64)
+    sums = kernel.prefix_sums(sizes, counts, shown, _column(rows, "is_visible_eob", pl.UInt8))
+    held = [_column(rows, f"{side}_qty_ns", pl.Int64) for side in SIDES]
+    average = kernel.average_sizes(held[BID], held[ASK], shown)
+    largest = np.stack([_column(rows, f"{side}_max_qty", pl.Int64) for side in SIDES], axis=1)
+    best = kernel.best_prices(offset, low, sizes[0], sizes[len(_SIZES)])
     return kernel.BookGrid(offset, low, sums, average, largest, best)
 
 
-def _integers(rows: pl.DataFrame, name: str) -> Int64:
-    """A column with 0 for null."""
-    return rows[name].cast(pl.Int64).fill_null(0).to_numpy()
+def bars_reached(asked: Int64, bars: int, settings: LevelLiquiditySettings) -> NDArray[np.bool_]:
+    """The bars the measures of some bars can read.
+
+    Args:
+        asked: Indices of the bars asked for; int64[rows].
+        bars: Bars there are.
+        settings: The longest look back.
+
+    Returns:
+        bool[bars].
+    """
+    back = max(settings.baseline_bars, *columns.WINDOWS, LONGEST_CHANGE)
+    steps = np.zeros(bars + 1, np.int64)
+    np.add.at(steps, np.maximum(asked - back, 0), 1)
+    np.add.at(steps, asked + 1, -1)
+    reached: NDArray[np.bool_] = np.cumsum(steps[:-1]) > 0
+    return reached
 
 
-def _shocks(shocks: pl.DataFrame) -> Shocks:
+def _column(rows: pl.DataFrame, name: str, dtype: type[pl.DataType]) -> NDArray[np.int64]:
+    """A column with 0 for null, without a copy where it has none."""
+    values = rows[name].to_physical().cast(dtype).fill_null(0).to_numpy()
+    # Whether it is a view depends on the frame: one signature for the kernels, whatever the frame.
+    values.setflags(write=False)
+    return values
+
+
+def heavy_fills(shocks: pl.DataFrame) -> Shocks:
+    """The heavy fills of ``SHOCK_COLUMNS`` of ``silver.future.market_by_price_10_shocks`` of one contract and date."""
     return Shocks(
         ts=shocks["ts_event"].to_physical().to_numpy(),
         side=(shocks["resting_side"].cast(pl.String) == "ASK").cast(pl.Int64).to_numpy() * (ASK - BID) + BID,
-        tick=_integers(shocks, "price_tick"),
+        tick=_column(shocks, "price_tick", pl.Int64),
         recovered=shocks["recovered_ts"].to_physical().fill_null(-1).to_numpy(),
         refill_ms=shocks["refill_ms"].fill_null(np.nan).to_numpy(),
     )

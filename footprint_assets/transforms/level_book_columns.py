@@ -22,6 +22,7 @@ from footprint_assets.transforms.book_batch import SIDES
 
 LIQUIDITY_WINDOWS = (3, 12, 36)
 IMBALANCE_WINDOWS = (6, 12, 24, 60)
+WINDOWS = (*LIQUIDITY_WINDOWS, *IMBALANCE_WINDOWS)
 
 _NEAR_BANDS = BANDS[:3]
 _WHERE = ("below", "above")

@@ -29,6 +29,18 @@ def at_decision(approach: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def names_of(level: str) -> dict[str, str]:
+    """The features of the approach, by their name in a table of one level.
+
+    Args:
+        level: Name of the level, such as ``PM_HIGH``.
+
+    Returns:
+        Name of the approach to name under the level, in physical order.
+    """
+    return {name: f"{level.lower()}_{name}" for name in contracts.load(TEMPLATE).columns_of_kind("feature")}
+
+
 def level_features(approach: pl.DataFrame, level: str) -> pl.DataFrame:
     """The approach to one level at the decision, its features under the level's name.
 
@@ -39,6 +51,5 @@ def level_features(approach: pl.DataFrame, level: str) -> pl.DataFrame:
     Returns:
         Rows of ``gold.future.{level}_features``.
     """
-    features = contracts.load(TEMPLATE).columns_of_kind("feature")
-    names = {name: f"{level.lower()}_{name}" for name in features}
-    return at_decision(approach).select(*METADATA, "decision_ts", *features).rename(names)
+    names = names_of(level)
+    return at_decision(approach).select(*METADATA, "decision_ts", *names).rename(names)

@@ -15,10 +15,8 @@ import polars as pl
 from footprint_assets.calendar import Session
 from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.settings import NANOS_PER_SECOND
-from footprint_assets.transforms.approach_rows import Attempt, Columns, Day, stale_episodes
-from footprint_assets.transforms.grid import floats
-from footprint_assets.transforms.level_values import level_values
-from footprint_assets.transforms.running import Counts, Floats
+from footprint_assets.transforms.approach_rows import Attempt, Columns, Day, MovingLevels, stale_episodes
+from footprint_assets.transforms.running import Counts, Floats, level_at
 
 OUTCOME_CODES = {"BREAK": 1.0, "BOUNCE": -1.0, "CHOP": 0.0}
 TRENDS = {
@@ -43,27 +41,26 @@ class LevelFacts:
     since_ns: Counts
 
     @classmethod
-    def of(cls, day: Day, session_levels: pl.DataFrame, level_series: pl.DataFrame, level: str) -> LevelFacts:
+    def of(cls, day: Day, session_levels: pl.DataFrame, moving: MovingLevels, level: str) -> LevelFacts:
         """Read one level.
 
         Args:
             day: The market.
             session_levels: Rows of ``silver.future.session_levels``.
-            level_series: Rows of ``silver.future.level_series_5s``.
+            moving: The levels that move.
             level: Name of the level.
 
         Returns:
             Its facts. A level that stands still was taken when it became valid, a moving one in the bar in which it took
             its value.
         """
-        raw = floats(level_values(day.bars["bar_ts"], session_levels, level_series, level)["level_price_raw"])
         static = session_levels.filter(pl.col("level_name") == level)
         if static.height:
-            return cls(raw, np.full(len(raw), static["valid_from_ts"].to_physical()[0], np.int64))
-        series = level_series.filter(pl.col("level_name") == level).select("bar_ts", "level_age_s")
-        age_s = day.bars.select("bar_ts").join(series, on="bar_ts", how="left", maintain_order="left")
-        age_ns = (age_s["level_age_s"].fill_null(0.0) * NANOS_PER_SECOND).round().cast(pl.Int64)
-        return cls(raw, day.end_ns - np.array(age_ns, np.int64))
+            since_ns = np.full(len(day.end_ns), static["valid_from_ts"].to_physical()[0], np.int64)
+            return cls(level_at(session_levels, level, day.end_ns), since_ns)
+        unknown = np.full(len(day.end_ns), np.nan)
+        age_ns = np.rint(np.nan_to_num(moving.age_s.get(level, unknown)) * NANOS_PER_SECOND)
+        return cls(moving.raw.get(level, unknown), day.end_ns - age_ns.astype(np.int64))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ from footprint_assets.settings import NANOS_PER_SECOND
 from footprint_assets.transforms.book_batch import SIDES
 from footprint_assets.transforms.grid import floats, require_same_bars
 from footprint_assets.transforms.relative_volume import relative_volume
+from footprint_assets.transforms.session_summary import BAR_COLUMNS as BARS_OF_PROFILE
+from footprint_assets.transforms.session_summary import BOOK_COLUMNS as BOOK_OF_PROFILE
 from footprint_assets.transforms.windows import times_ns
 
 TABLE = "silver.future.market_rolling_5s"
@@ -64,6 +66,26 @@ MEANS = {
     "obi0_twa": "bar5s_state_obi0_twa",
     "microprice_adj": "bar5s_state_microprice_adj_pts_twa",
 }
+BAR_COLUMNS = tuple(
+    dict.fromkeys(
+        (
+            *("bar_ts", "symbol", "bar5s_midprice_eob", "bar5s_state_spread_pts_twa", "bar5s_state_obi0_twa"),
+            *DERIVATIVES.values(),
+            *BARS_OF_PROFILE,
+        )
+    )
+)
+"""Columns read from the five-second bars."""
+EXT_COLUMNS = (
+    *("bar_ts", "symbol", "bar5s_mid_high_px", "bar5s_mid_low_px"),
+    *("bar5s_state_microprice_adj_pts_twa", "bar5s_ofi_integrated_sum"),
+    *BOOK_OF_PROFILE,
+)
+"""Columns read from the order flow of the five-second bars."""
+TRADE_COLUMNS = ("ts_event", "size", "aggressor_sign")
+"""Columns read from the clean trades."""
+PRIOR_COLUMNS = ("sessions_ago", "minute_buy_volume", "minute_sell_volume")
+"""Columns read from the prior sessions."""
 NEVER = np.iinfo(np.int64).max
 
 Float64 = NDArray[np.float64]
@@ -82,12 +104,12 @@ def market_rolling(
     """The rolling measures of every five-second bar.
 
     Args:
-        bars: Rows of ``silver.future.market_by_price_10_bar5s`` of one contract.
-        ext: Rows of ``silver.future.market_by_price_10_bar5s_ext``, the same bars.
+        bars: ``BAR_COLUMNS`` of ``silver.future.market_by_price_10_bar5s`` of one contract.
+        ext: ``EXT_COLUMNS`` of ``silver.future.market_by_price_10_bar5s_ext``, the same bars.
         volume_profiles: Rows of ``silver.future.volume_profiles``; without them relative volume is null.
-        trades_clean: Rows of ``silver.future.trades_clean``.
+        trades_clean: ``TRADE_COLUMNS`` of ``silver.future.trades_clean``.
         shocks: Rows of ``silver.future.market_by_price_10_shocks``.
-        prior_sessions: Rows of ``silver.future.prior_sessions``; without them VPIN is null.
+        prior_sessions: ``PRIOR_COLUMNS`` of ``silver.future.prior_sessions``; without them VPIN is null.
         session: The trade date's session.
 
     Returns:

@@ -19,6 +19,7 @@ TABLE = "silver.future.market_by_price_10_price5s"
 _SIDE_COLUMNS = (
     "qty_ns", "qty_eob", "ct_eob", "max_qty", "add_vol", "pull_vol", "fill_vol", "add_cnt", "cancel_cnt", "modify_cnt",
 )  # fmt: skip
+_COUNTED = ("ct_eob", "_cnt")
 _NULLABLE = ("qty_eob", "ct_eob", "max_qty")
 _KERNEL_FIELD = dict(
     zip(
@@ -42,11 +43,12 @@ class Price5sStream:
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
         self._schema = contracts.load(TABLE).polars_schema
+        self._none = self._schema.to_frame()
         self._state = kernel.Price5sState()
         self._symbol: str | None = None
 
     def push(self, batch: BookBatch) -> pl.DataFrame:
-        """The rows of the bars a batch closes.
+        """The rows that are to be handed out after a batch: those of closed bars, some tens of thousands at a time.
 
         Args:
             batch: The records that follow those of the last batch.
@@ -59,10 +61,10 @@ class Price5sStream:
         """
         self._symbol = batch.symbol
         try:
-            rows = kernel.price5s(
+            return self._frame(kernel.price5s(
                 batch.ts, batch.action, batch.side, batch.flags, batch.price, batch.px, batch.sz, batch.ct, batch.flow,
                 self._tick_size_nanos, self._state,
-            )  # fmt: skip
+            ))  # fmt: skip
         except kernel.OffTickGrid as error:
             raise off_grid(error.args[0], self._tick_size_nanos, batch.symbol) from error
         except kernel.TooWide as error:
@@ -71,13 +73,16 @@ class Price5sStream:
                 where={"table": TABLE, "symbol": batch.symbol, "bar_ts": error.args[0]},
                 remedy="check the root's tick size in the settings",
             ) from error
-        return self._frame(rows)
 
     def finish(self) -> pl.DataFrame:
-        """The rows of the last bar, its ladder held to the bar's end."""
+        """The rows not handed out yet, the last bar's included, its ladder held to the bar's end."""
         return self._frame(kernel.finish(self._tick_size_nanos, self._state))
 
-    def _frame(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+    def _frame(self, parts: Iterable[NDArray[np.int64]]) -> pl.DataFrame:
+        frames = [*map(self._part, parts)]
+        return pl.concat(frames) if frames else self._none
+
+    def _part(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         tick = rows[kernel.TICK]
         data: dict[str, pl.Series | pl.Expr] = {
             "bar_ts": pl.Series(rows[kernel.START]),
@@ -90,7 +95,9 @@ class Price5sStream:
         }
         for s, side in enumerate(SIDES):
             for name in _SIDE_COLUMNS:
-                values = pl.Series(rows[kernel.SIDE_FIELDS + s * kernel.FIELDS + _KERNEL_FIELD[name]])
+                numbers = rows[kernel.SIDE_FIELDS + s * kernel.FIELDS + _KERNEL_FIELD[name]]
+                # Counts fit; a cast in polars, which looks at every value, takes five times as long.
+                values = pl.Series(numbers.astype(np.int32) if name.endswith(_COUNTED) else numbers)
                 known = values.set(values == kernel.NO_VALUE, None) if name in _NULLABLE else values
                 data[f"{side}_{name}"] = known
         return pl.DataFrame(data).select(self._schema.names()).cast(self._schema)

@@ -96,6 +96,12 @@ AT_TRIGGER = {
 """Features shown beside the vector as they are, by their name there."""
 FIT_COLUMNS = ("symbol", "session_date", "level_type", "episode_id", *SLOTS)
 """The columns of ``gold.future.levels_signals`` that a fit reads."""
+TODAY_COLUMNS = (
+    *("symbol", "session_date", "level_type", "episode_id", "level_price", "trigger_bar_ts"),
+    *("approach_direction", "outcome", "outcome_score"),
+    *dict.fromkeys((*SLOTS, *AT_TRIGGER.values())),
+)
+"""The columns of it that the vectors of a trade date read."""
 _MONTH_AND_YEAR = "[FGHJKMNQUVXZ][0-9]{1,2}"
 
 
@@ -155,7 +161,7 @@ def setup_vectors(
     median; ``known_slots`` tells them apart.
 
     Args:
-        signals: Rows of ``gold.future.levels_signals`` of one contract and trade date.
+        signals: ``TODAY_COLUMNS`` of ``gold.future.levels_signals`` of one contract and trade date.
         prior_signals: ``FIT_COLUMNS`` of the same table at earlier trade dates, of any contract.
         root: Product root of the contract; episodes of other roots are left out.
         trade_date: The trade date; rows of it or later are left out.
@@ -227,9 +233,8 @@ def _sessions(window: pl.DataFrame) -> tuple[dt.date | None, dt.date | None]:
 
 
 def _unscaled(episodes: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame(
-        {slot: pl.repeat(None, episodes.height, dtype=pl.Float32, eager=True) for slot in VECTOR}
-    )
+    unknown = pl.repeat(None, episodes.height, dtype=pl.Float32, eager=True)
+    return pl.DataFrame([unknown.alias(slot) for slot in VECTOR])
 
 
 def _scaled(episodes: pl.DataFrame, window: pl.DataFrame, bound: float) -> pl.DataFrame:

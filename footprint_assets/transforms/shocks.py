@@ -13,7 +13,7 @@ from footprint_assets.calendar import Session
 from footprint_assets.kernels import shocks as kernel
 from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.settings import PRICE_SCALE
-from footprint_assets.transforms.book_batch import BookBatch, book_batches, ticks
+from footprint_assets.transforms.book_batch import BookBatch, WaitingRows, book_batches, ticks
 
 TABLE = "silver.future.market_by_price_10_shocks"
 RECOVERY_LIMIT_NS = 60_000_000_000
@@ -35,12 +35,14 @@ class ShockStream:
         self._tick_size_nanos = tick_size_nanos
         self._limit_ns = recovery_limit_ns
         self._schema = contracts.load(TABLE).polars_schema
+        self._none = self._schema.to_frame()
         self._state = kernel.ShockState()
+        self._waiting = WaitingRows(kernel.COLUMNS)
         self._symbol: str | None = None
         self._last_ns = 0
 
     def push(self, batch: BookBatch) -> pl.DataFrame:
-        """The shocks that wait for nothing more after a batch.
+        """Take a batch in, and hand out the shocks that wait for nothing more if there are ``FRAME_ROWS`` of them.
 
         Args:
             batch: The records that follow those of the last batch.
@@ -58,18 +60,22 @@ class ShockStream:
             batch.ts, batch.action, batch.flags, batch.px, batch.sz, batch.flow,
             self._tick_size_nanos, self._limit_ns, self._state,
         )  # fmt: skip
-        return self._frame(found)
+        self._waiting.add(found)
+        return self._frame(self._waiting.take())
 
     def finish(self) -> pl.DataFrame:
-        """The shocks that still wait; what they wait for beyond the last bar is null.
+        """The shocks not handed out yet; what they wait for beyond the last bar is null.
 
         The book of the last record stands to the end of its bar, as in every five-second table: a session cut there
         knows of a shock what the bar knew.
         """
         end_ns = (self._last_ns // BAR_NS + 1) * BAR_NS
-        return self._frame(kernel.finish(end_ns, self._tick_size_nanos, self._state))
+        self._waiting.add(kernel.finish(end_ns, self._tick_size_nanos, self._state))
+        return self._frame(self._waiting.take(least=0))
 
     def _frame(self, found: NDArray[np.int64]) -> pl.DataFrame:
+        if not found.shape[1]:
+            return self._none
         ts, price, recovered = found[kernel.TS], found[kernel.PRICE], found[kernel.RECOVERED_TS]
         before, after = found[kernel.DEPTH_BEFORE], found[kernel.DEPTH_AFTER]
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -15,6 +15,8 @@ from footprint_assets.settings import PRICE_SCALE
 
 TIMESTAMP = pl.Datetime("ns", "UTC")
 """Type of an instant in the lake."""
+TRADE_COLUMNS = ("ts_event", "session_date", "symbol", "price", "price_tick", "size", "aggressor_sign")
+"""What a table of prices and volumes reads of ``silver.future.trades_clean``: neither quotes nor orders."""
 
 
 def times_ns(trades: pl.DataFrame) -> NDArray[np.int64]:

@@ -242,6 +242,25 @@ def test_the_differences_to_pandas_market_calendars_are_exactly_the_known_ones()
     assert differences == DIFFERENCES_TO_PANDAS_MARKET_CALENDARS
 
 
+def test_the_cash_hours_are_those_of_the_new_york_stock_exchange() -> None:
+    first, last = dt.date(2010, 6, 7), cme.CALENDAR_END
+    schedule = pmc.get_calendar("NYSE").schedule(str(first), str(last), tz=cme.NEW_YORK.key)
+    theirs = {
+        day.date(): (open_.strftime("%H:%M"), close.strftime("%H:%M"))
+        for day, open_, close in zip(
+            schedule.index, schedule["market_open"], schedule["market_close"], strict=True
+        )
+    }
+    sessions = [cme.session(date) for date in cme.sessions(first, last)]
+    ours = {
+        session.trade_date: (eastern(session.rth_open_ns), eastern(session.rth_close_ns))
+        for session in sessions
+        if session.rth_open_ns is not None
+    }
+
+    assert ours == theirs
+
+
 @pytest.mark.realdata
 def test_fifteen_years_of_traded_volume_agree_with_the_calendar(real_data: Path) -> None:
     from databento import DBNStore

@@ -14,8 +14,9 @@ from footprint_assets.kernels import bar5s as k
 from footprint_assets.kernels import bar5s_states as states
 from footprint_assets.kernels.bar5s_ladder import gaps, microprice, shares, walls
 from footprint_assets.kernels.bar5s_scan import BarState, ClosedBars, OffTickGrid, finish, scan
-from footprint_assets.kernels.book_events import UNDEF_PRICE, BookEventState, book_events
+from footprint_assets.kernels.book_events import UNDEF_PRICE, BookEventState
 from footprint_assets.kernels.book_flow import book_flow
+from footprint_assets.transforms.book import book_events
 from footprint_assets_tests.kernels.bar5s_records import START, TICK, random_stream
 
 
@@ -57,8 +58,7 @@ def test_flow_over_all_bands_is_what_the_clean_book_added_filled_and_pulled(seed
     if not records:
         return
     inputs = arrays(records)
-    ladders = [np.ascontiguousarray(np.moveaxis(a, 2, 0)).astype(np.int64) for a in inputs[6:8]]
-    _, added, filled, pulled = book_events(*inputs[1:6], *ladders, BookEventState())
+    _, filled, pulled, added = book_events(*inputs[1:8], BookEventState())
     flow = run(records).counts[:, k.FLOW : k.FLOW_CNT].sum(axis=0).reshape(2, -1).sum(axis=1)
     prices = [price for r in records for price, _, _ in (*r.bids, *r.asks)]
     if max(prices) - min(prices) > k.BAND_EDGES[-1]:  # some may lie beyond the last band

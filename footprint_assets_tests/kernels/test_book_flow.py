@@ -33,6 +33,7 @@ def flow(rows: pl.DataFrame, cuts=()) -> BookFlow:
         ladder = b.px[:, :, s].copy(), b.sz[:, :, s].copy()
         part = book_flow(b.action[s], b.side[s], b.flags[s], b.price[s], b.size[s], *ladder, state)
         part.row[:] += first
+        part.moved[:] += first
         parts.append(part)
     return BookFlow(*(np.concatenate([getattr(p, f.name) for p in parts], axis=-1) for f in fields(BookFlow)))
 
@@ -91,6 +92,20 @@ def test_a_level_differs_where_its_price_or_size_is_another(records):
                 )
                 expected = sum(1 << k for k in range(10) if old[k] != new[k])
             assert got[s, n] == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams() | walks())
+def test_a_record_moves_the_book_where_a_price_is_another_or_there_was_none(records):
+    moved = []
+    for n, (record, before, after) in enumerate(transitions(records)):
+        prices = [
+            book and [[price for price, *_ in book.side(side)] for side in ("bid", "ask")]
+            for book in (before, after)
+        ]
+        if record.action not in "TN" and (None in prices or prices[0] != prices[1]):
+            moved.append(n)
+    assert flow(frame(records)).moved.tolist() == moved
 
 
 @pytest.mark.realdata

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import multiprocessing
 import os
-import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -19,18 +18,22 @@ from footprint_assets_tests.lake.support import DAY, LINEAGE, SCHEMA, TABLE, pub
 
 SPAWN = multiprocessing.get_context("spawn")
 COMMITS = 40
+READS = 40
+REPLACEMENTS = 20
 WRITERS = 6
 
 
-def _write_until(root: Path, stop: Event) -> None:
+def _write_until(root: Path, stop: Event, enough: Event) -> None:
     lake, size = Lake(root), 0
     while not stop.is_set():
         size += 1
         # The row count follows the size, so that rows of one generation under the footer of another would show.
         publish(lake, {"ESU5": size, "NQU5": size}, count=100 + size % 7)
+        if size == REPLACEMENTS:
+            enough.set()
 
 
-def _read_until(root: Path, stop: Event, results: multiprocessing.Queue[tuple[int, list[str]]]) -> None:
+def _read_until(root: Path, stop: Event, enough: Event, results: multiprocessing.Queue[list[str]]) -> None:
     lake, reads, wrong = Lake(root), 0, []
     while not stop.is_set():
         try:
@@ -43,26 +46,27 @@ def _read_until(root: Path, stop: Event, results: multiprocessing.Queue[tuple[in
         except Exception as error:
             wrong.append(f"{type(error).__name__}: {error}")
         reads += 1
-    results.put((reads, wrong))
+        if reads == READS:
+            enough.set()
+    results.put(wrong)
 
 
 def test_readers_never_see_a_wrong_row_while_a_writer_replaces_without_pause(tmp_path: Path) -> None:
     root = tmp_path / "lake"
     publish(Lake(root), {"ESU5": 7, "NQU5": 7}, count=100)
-    stop, results = SPAWN.Event(), SPAWN.Queue()
-    writer = SPAWN.Process(target=_write_until, args=(root, stop))
-    readers = [SPAWN.Process(target=_read_until, args=(root, stop, results)) for _ in range(2)]
+    stop, results, enough = SPAWN.Event(), SPAWN.Queue(), [SPAWN.Event() for _ in range(3)]
+    writer = SPAWN.Process(target=_write_until, args=(root, stop, enough[0]))
+    readers = [SPAWN.Process(target=_read_until, args=(root, stop, done, results)) for done in enough[1:]]
     for process in (writer, *readers):
         process.start()
-    time.sleep(6)
+    often = [done.wait(120) for done in enough]
     stop.set()
     found = [results.get(timeout=60) for _ in readers]
     for process in (writer, *readers):
         process.join(60)
         assert process.exitcode == 0
-    assert [wrong for _, wrong in found] == [[], []]
-    assert sum(reads for reads, _ in found) > 20
-    assert Lake(root).manifests(TABLE, DAY)["ESU5"].publication.sequence > 20
+    assert found == [[], []]
+    assert often == [True, True, True]
 
 
 def _commit_often(root: Path, first: int) -> None:

@@ -130,7 +130,7 @@ def test_the_bytes_do_not_depend_on_how_the_rows_were_cut_into_batches(lake: Lak
     count = ROW_GROUP_ROWS + 5_000
     table = rows("ESU5", count)
     contents = []
-    for cuts in ([count], [1, 70_000, ROW_GROUP_ROWS + 3, count], range(9_999, count + 9_999, 9_999)):
+    for cuts in ([count], [1, 35_000, ROW_GROUP_ROWS + 3, count], range(9_999, count + 9_999, 9_999)):
         with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
             start = 0
             for end in cuts:
@@ -256,16 +256,20 @@ def test_the_footer_names_the_contract_and_the_price_unit(lake: Lake) -> None:
     assert schema.field("bid_px").nullable
 
 
-def test_instants_are_delta_encoded_and_dictionaries_are_kept_for_text(lake: Lake) -> None:
+def test_instants_are_delta_encoded_repeating_values_get_dictionaries_and_numbers_are_split(
+    lake: Lake,
+) -> None:
     publish(lake, {"ESU5": 1})
     group = pq.read_metadata(directory(lake) / "part-00000.parquet").row_group(0)
-    encodings = {
-        group.column(i).path_in_schema: set(group.column(i).encodings) for i in range(group.num_columns)
-    }
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    encodings = {name: set(column.encodings) for name, column in columns.items()}
     assert "DELTA_BINARY_PACKED" in encodings["ts_event"]
-    assert "RLE_DICTIONARY" in encodings["symbol"] & encodings["side"]
-    assert not any("DICTIONARY" in encoding for encoding in encodings["price"])
-    assert {group.column(i).compression for i in range(group.num_columns)} == {"ZSTD"}
+    assert "RLE_DICTIONARY" in encodings["symbol"] & encodings["side"] & encodings["price"]
+    assert "BYTE_STREAM_SPLIT" in encodings["size"]
+    assert "PLAIN" in encodings["bid_px"]
+    assert {column.compression for column in columns.values()} == {"ZSTD"}
+    bounded = [name for name, column in columns.items() if column.statistics is not None]
+    assert bounded == ["ts_event", "ts_event_est", "session_date"]
 
 
 def _mutations() -> dict[str, pa.Table]:
@@ -459,6 +463,20 @@ def test_a_finished_stage_takes_no_more_rows_and_is_published_as_it_is(lake: Lak
         stage.finish()
         stage.publish()
     assert published(lake) == {"ESU5": 1}
+
+
+def test_a_closed_symbol_takes_no_more_rows_while_others_still_do(lake: Lake) -> None:
+    with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
+        stage.write("ESU5", rows("ESU5"))
+        stage.close("ESU5")
+        stage.declare("ESU5")
+        stage.write("NQU5", rows("NQU5"))
+        stage.publish()
+    assert published(lake) == {"ESU5": 1, "NQU5": 1}
+    with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
+        stage.close("ESU5")
+        with pytest.raises(StageClosed, match="the files of ESU5 were closed"):
+            stage.write("ESU5", rows("ESU5"))
 
 
 def test_rows_that_are_not_accounted_for_end_a_stage_before_it_is_published(lake: Lake) -> None:

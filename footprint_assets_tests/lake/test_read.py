@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 
-from footprint_assets.lake import Lake, PartitionCorrupt, PartitionTorn, PartitionUnreadable, reader
+from footprint_assets.lake import Lake, PartitionCorrupt, PartitionTorn, PartitionUnreadable, Span, reader
 from footprint_assets.lake.manifest import newest
 from footprint_assets.lake.parquet import ROW_GROUP_ROWS, closed_set, polars_schema
 from footprint_assets_tests.lake.support import DAY, LINEAGE, SCHEMA, SIDES, TABLE, publish, published, rows
@@ -62,6 +62,22 @@ def test_a_stream_crosses_row_groups_without_losing_or_repeating_a_row(lake: Lak
         instants = pl.Series([value for column in columns for value in column.tolist()])
     assert len(instants) == count
     assert instants.diff().drop_nulls().unique().to_list() == [1]
+
+
+def test_a_stream_of_a_span_leaves_out_the_row_groups_without_it_and_cuts_no_other(lake: Lake) -> None:
+    publish(lake, {"ESU5": 1}, count=3 * ROW_GROUP_ROWS)
+    with lake.read(TABLE, DAY, "ESU5") as partition:
+        first = partition.frame(["ts_event"])["ts_event"].to_physical()[0]
+
+        def groups_read(low: int, high: int) -> int:
+            span = Span("ts_event", first + low, first + high)
+            frames = pl.concat([partition.frame(["size"]).clear(), *partition.frames(["size"], span=span)])
+            assert frames.height == sum(b.num_rows for b in partition.batches(["size"], span=span))
+            return frames.height // ROW_GROUP_ROWS
+
+        assert groups_read(0, 1) == groups_read(ROW_GROUP_ROWS - 1, ROW_GROUP_ROWS) == 1
+        assert groups_read(ROW_GROUP_ROWS - 1, ROW_GROUP_ROWS + 1) == 2
+        assert groups_read(-5, 0) == groups_read(3 * ROW_GROUP_ROWS, 9**15) == 0
 
 
 def test_a_stream_left_early_lets_go(lake: Lake) -> None:

@@ -245,6 +245,16 @@ def utc_days_of(session: cme.Session) -> set[dt.date]:
     return {dt.datetime.fromtimestamp(ts // 10**9, tz=dt.UTC).date() for ts in instants}
 
 
+@pytest.mark.parametrize("roots", [("ES",), ("NQ",)], ids=lambda roots: roots[0])
+def test_a_market_of_one_root_holds_no_other_and_goes_on_past_an_expiry(
+    tmp_path: Path, roots: tuple[str, ...]
+) -> None:
+    paths = write_sample(tmp_path, dt.date(2024, 6, 21), dt.date(2024, 6, 24), 1_000, 6, roots=roots)
+    named = {symbol for path in paths for symbol in symbols_of(path).values()}
+    assert named
+    assert {symbol[:2] for symbol in named} == set(roots)
+
+
 def test_progress_is_told_after_each_session(tmp_path: Path) -> None:
     seen: list[tuple[dt.date, int, int]] = []
     write_sample(tmp_path, ONE_DAY, dt.date(2024, 6, 20), 400, progress=lambda *told: seen.append(told))
@@ -275,6 +285,12 @@ def test_a_sample_that_cannot_be_made_is_refused(
 ) -> None:
     with pytest.raises(SampleRequestRefused):
         write_sample(tmp_path, start, end, records, seed)
+
+
+@pytest.mark.parametrize("roots", [(), ("ES", "CL")])
+def test_a_root_the_sample_does_not_have_is_refused(tmp_path: Path, roots: tuple[str, ...]) -> None:
+    with pytest.raises(SampleRequestRefused, match="roots"):
+        write_sample(tmp_path, ONE_DAY, ONE_DAY, 400, roots=roots)
 
 
 def test_trades_files_hold_exactly_the_trade_records_of_the_book_files(small_market: SmallMarket) -> None:

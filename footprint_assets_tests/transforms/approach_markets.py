@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -18,7 +18,7 @@ from footprint_assets.settings import (
     OrderFlowSettings,
     ProfileSettings,
 )
-from footprint_assets.transforms.approach import approach
+from footprint_assets.transforms.approach import Market, approach
 from footprint_assets.transforms.approach_rows import BOOK_COLUMNS, ApproachInputs, ApproachRules
 from footprint_assets.transforms.episodes import episodes
 from footprint_assets.transforms.outcomes import outcomes
@@ -41,9 +41,13 @@ BARS = 800
 START = OPEN - 250 * BAR
 """The first bar: some before the cash open, so that a lookback reaches into the night."""
 RULES = ApproachRules(
-    ApproachSettings(), EpisodeSettings(), OrderFlowSettings(), FootprintSettings(), ProfileSettings()
+    ApproachSettings(),
+    EpisodeSettings(),
+    OrderFlowSettings(),
+    FootprintSettings(),
+    ProfileSettings(),
+    LevelLiquiditySettings(),
 )
-LIQUIDITY = LevelLiquiditySettings()
 BARS_SCHEMA, PRICE_SCHEMA, SHOCK_SCHEMA, OHLCV_SCHEMA = (
     contracts.load(f"silver.future.{table}").polars_schema
     for table in (
@@ -94,6 +98,14 @@ LEVELS = levels(
         )
     ),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LevelInputs(ApproachInputs):
+    """A market with the episodes of one level and what came of them."""
+
+    episodes: pl.DataFrame
+    outcomes: pl.DataFrame
 
 
 @cache
@@ -213,7 +225,7 @@ def _minutes(rng: np.random.Generator) -> pl.DataFrame:
     )
 
 
-def with_episodes(given: ApproachInputs, level: str = "PM_HIGH") -> ApproachInputs:
+def with_episodes(given: LevelInputs, level: str = "PM_HIGH") -> LevelInputs:
     """The tables with the episodes and outcomes they hold."""
     found = episodes(
         given.bars, given.trades_clean, given.session_levels, given.level_series, level, SESSION, TICK, RULES.episodes
@@ -223,7 +235,7 @@ def with_episodes(given: ApproachInputs, level: str = "PM_HIGH") -> ApproachInpu
 
 
 @cache
-def inputs(seed: int, level: str = "PM_HIGH") -> ApproachInputs:
+def inputs(seed: int, level: str = "PM_HIGH") -> LevelInputs:
     """A market that keeps coming back to the level, and what surrounds it."""
     rng = np.random.default_rng(seed)
     walk = _returning_walk(rng)
@@ -233,7 +245,7 @@ def inputs(seed: int, level: str = "PM_HIGH") -> ApproachInputs:
         "GLOBEX_VWAP": np.cumsum(rng.integers(-4, 5, BARS)) / 16 - 6,
         "DEV_POC": np.round(np.cumsum(rng.integers(-1, 2, BARS) * (rng.random(BARS) < 0.1))),
     }
-    bare = ApproachInputs(
+    bare = LevelInputs(
         episodes=pl.DataFrame(),
         outcomes=pl.DataFrame(),
         bars=bars,
@@ -249,9 +261,10 @@ def inputs(seed: int, level: str = "PM_HIGH") -> ApproachInputs:
     return with_episodes(bare, level)
 
 
-def made(given: ApproachInputs, level: str = "PM_HIGH", rules: ApproachRules = RULES) -> pl.DataFrame:
+def made(given: LevelInputs, level: str = "PM_HIGH", rules: ApproachRules = RULES) -> pl.DataFrame:
     """The validated approach table."""
-    table = approach(given, level, SESSION, TICK, rules, LIQUIDITY)
+    market = Market.of(given, SESSION, TICK, rules)
+    table = approach(market, given.episodes, given.outcomes, level)
     contracts.Validator(contracts.load("silver.future.market_by_price_10_level_approach")).validate(table)
     return table
 
@@ -262,7 +275,7 @@ def table(seed: int, level: str = "PM_HIGH") -> pl.DataFrame:
     return made(inputs(seed, level), level)
 
 
-def until(given: ApproachInputs, end_ns: int, level: str = "PM_HIGH") -> ApproachInputs:
+def until(given: LevelInputs, end_ns: int, level: str = "PM_HIGH") -> LevelInputs:
     """What was known at the end of a bar."""
     bar, ts = pl.col("bar_ts").to_physical(), pl.col("ts_event").to_physical()
     return with_episodes(
@@ -280,9 +293,7 @@ def until(given: ApproachInputs, end_ns: int, level: str = "PM_HIGH") -> Approac
     )
 
 
-def then(
-    given: ApproachInputs, other: ApproachInputs, from_ns: int, level: str = "PM_HIGH"
-) -> ApproachInputs:
+def then(given: LevelInputs, other: LevelInputs, from_ns: int, level: str = "PM_HIGH") -> LevelInputs:
     """These tables up to a bar end and other ones from there on."""
     before = until(given, from_ns, level)
     bar, ts = pl.col("bar_ts").to_physical(), pl.col("ts_event").to_physical()

@@ -8,7 +8,7 @@ from statistics import fmean
 
 import polars as pl
 
-from footprint_assets.transforms.approach_rows import ApproachInputs
+from footprint_assets_tests.transforms.approach_markets import LevelInputs
 from footprint_assets_tests.transforms.level_markets import BAR, SESSION, TICK
 from footprint_assets_tests.transforms.trade_frames import MINUTE
 
@@ -45,7 +45,7 @@ class Row:
     """The row of one episode and bar."""
 
     def __init__(
-        self, given: ApproachInputs, episode: int, bar_ns: int, book_half: list[dict], large: int | None
+        self, given: LevelInputs, episode: int, bar_ns: int, book_half: list[dict], large: int | None
     ):
         self.given = given
         self.episodes = plain(given.episodes)

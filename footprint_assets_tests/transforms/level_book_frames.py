@@ -75,9 +75,9 @@ def asked(*rows):
     bar, level, direction = zip(*rows, strict=True) if rows else ((), (), ())
     return pl.DataFrame(
         {
-            "bar_index": pl.Series(bar, dtype=pl.Int32),
+            "bar_index": pl.Series(bar, dtype=pl.Int64),
             "level_price": pl.Series([t * TICK for t in level], dtype=pl.Float64),
-            "approach_direction": pl.Series(direction, dtype=pl.Int8),
+            "approach_direction": pl.Series(direction, dtype=pl.Int64),
         }
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import fields
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -54,9 +55,22 @@ def test_the_flow_goes_on_from_frame_to_frame():
     rows = frame(walk(5, 200))
     whole, *_ = book_batches([rows], SESSION)
     parts = [*book_batches([rows.slice(at, 7) for at in range(0, rows.height, 7)], SESSION)]
-    for name in (f.name for f in fields(BookFlow) if f.name != "row"):
+    for name in (f.name for f in fields(BookFlow) if f.name not in ("row", "moved")):
         together = np.concatenate([getattr(part.flow, name) for part in parts], axis=-1)
         assert np.array_equal(together, getattr(whole.flow, name)), name
+
+
+def test_a_batch_stands_while_the_next_one_is_read():
+    rows = frame(walk(7, 60))
+    parts = [rows.slice(0, 20), rows.slice(20, 30), rows.slice(50)]
+    reader = BookReader(SESSION)
+    before = reader.read(parts[0])
+    for part, following in pairwise(parts):
+        after = reader.read(following)
+        for what, ladder in (("px", before.px), ("sz", before.sz), ("ct", before.ct)):
+            shown = part[f"ask_{what}_09"].fill_null(int(UNDEF_PRICE) if what == "px" else 0)
+            assert ladder[1, 9].tolist() == shown.to_list()
+        before = after
 
 
 def test_a_frame_without_rows_is_no_batch():

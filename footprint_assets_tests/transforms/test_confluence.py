@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from footprint_assets.settings import ApproachSettings, ConfluenceWeights, FootprintSettings, ProfileSettings
-from footprint_assets.transforms.approach_rows import Day
+from footprint_assets.transforms.approach_rows import Day, MovingLevels
 from footprint_assets.transforms.confluence import (
     NAKED_TICKS,
     PriorProfiles,
@@ -26,7 +26,7 @@ GIVEN = inputs(SEED)
 DAY = Day.of(GIVEN, SESSION, TICK)
 ATTEMPT = DAY.attempts(GIVEN.episodes)[0]
 AT_TRIGGER = ATTEMPT.trigger - ATTEMPT.first
-NOBODY = GIVEN.level_series.clear()
+NOBODY = MovingLevels.of(DAY, GIVEN.level_series.clear())
 
 
 def beside(*rows: dict, level: str = "PM_HIGH") -> dict[str, float]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footprint_assets.transforms.deliveries import (
+    EVENT_ORDER,
     DeliveryOrderError,
     DeliveryTally,
     in_event_order,
@@ -95,3 +96,30 @@ def test_rows_inside_the_horizon_are_put_in_event_order_and_later_ones_set_aside
     out = pl.concat(list(in_event_order([rows[i : i + 1] for i in range(4)], tally)))
     assert (out["ts_event"].to_physical() // SECOND).to_list() == [99, 100, 130]
     assert [frame["record_index"].to_list() for frame in tally.late] == [[3]]
+
+
+late_event = st.tuples(st.integers(0, 4), st.integers(0, 14), st.integers(0, 2))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(late_event, min_size=1, max_size=15), st.integers(1, 5))
+def test_any_cut_of_a_stream_gives_the_same_order_and_the_same_late_rows(steps, batch):
+    received = 50
+    rows = []
+    for wait, behind, sequence in steps:
+        received += wait
+        rows.append({"ts_recv": received, "ts_event": received - behind, "sequence": sequence})
+    stream = trades(*rows)
+
+    def ordered(step):
+        tally = DeliveryTally()
+        cuts = [stream[i : i + step] for i in range(0, stream.height, step)]
+        return pl.concat([stream.clear(), *in_event_order(cuts, tally, horizon_ns=6)]), tally.late
+
+    whole, late = ordered(stream.height)
+    cut, cut_late = ordered(batch)
+    assert cut.equals(whole)
+    assert pl.concat([stream.clear(), *late]).equals(pl.concat([stream.clear(), *cut_late]))
+    assert whole.equals(whole.sort(*EVENT_ORDER))
+    assert whole.height + sum(frame.height for frame in late) == stream.height
+    assert all((frame["ts_recv"] - frame["ts_event"]).dt.total_nanoseconds().min() > 6 for frame in late)

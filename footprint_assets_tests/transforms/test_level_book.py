@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,16 @@ from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.settings import LevelLiquiditySettings
 from footprint_assets.transforms.bar5s import bar5s
-from footprint_assets.transforms.level_book import LevelBookRefused, level_book
+from footprint_assets.transforms.level_book import (
+    INPUT_COLUMNS,
+    SHOCK_COLUMNS,
+    LevelBookRefused,
+    bars_reached,
+    book_grid,
+    heavy_fills,
+    level_book,
+    rows_asked,
+)
 from footprint_assets.transforms.price5s import price5s
 from footprint_assets_tests.kernels.bar5s_records import TICK as TICK_NANOS
 from footprint_assets_tests.kernels.bar5s_records import frame
@@ -52,7 +62,15 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def at_level(book: Book, limits=DEFAULTS) -> pl.DataFrame:
-    return level_book(book.rows, book.bars, book.price5s, book.shocks, TICK, limits)
+    start_ns = book.bars["bar_ts"].to_physical().to_numpy()
+    rows = rows_asked(*(np.array(column) for column in book.rows), book.bars.height, TICK)
+    # Only what can be read is: a measure that looked further back would find no price there.
+    reached = bars_reached(rows.bar, len(start_ns), limits)
+    grid = book_grid(book.price5s.select(INPUT_COLUMNS), start_ns, reached)
+    shocks = heavy_fills(book.shocks.select(SHOCK_COLUMNS))
+    measures = level_book(grid, rows, shocks, start_ns + BAR, TICK, limits)
+    states = {name: pl.Int8 for name in measures if "_state_" in name}
+    return pl.DataFrame(measures).fill_nan(None).cast(states)
 
 
 def one(ticks, level=MIDDLE, direction=1, shocks=(), bars=1) -> dict:
@@ -393,7 +411,7 @@ def test_around_any_level_lies_the_depth_and_stand_the_walls_of_the_five_second_
     bars = pl.concat(bar5s([clean], SESSION, TICK_NANOS))
     rows = asked(*((k, WALK_MIDDLE + away, 1) for k in range(bars.height)))
     by_price = pl.concat([price5s_frame([]), *price5s([clean], SESSION, TICK_NANOS)])
-    got = level_book(rows, bars, by_price, shock_frame(()), TICK, DEFAULTS)
+    got = at_level(Book(bars, by_price, shock_frame(()), rows))
     parts = ("lvldepth_below_total_qty_eob", "lvl_total_size_at_level_eob", "lvldepth_above_total_qty_eob")
     whole = got.select(pl.sum_horizontal(f"bar5s_{part}" for part in parts)).to_series()
     depth = bars.select(pl.sum_horizontal(r"^bar5s_depth_(bid|ask)10_qty_eob$")).to_series()

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint_assets.kernels.book_events import F_LAST, F_SNAPSHOT, UNDEF_PRICE, BookEventState, book_events
+from footprint_assets.kernels.book_events import F_LAST, F_SNAPSHOT, UNDEF_PRICE, BookEventState
+from footprint_assets.transforms.book import book_events
 
 TICK = 250_000_000
 
@@ -35,13 +36,13 @@ class Rows:
 
     def arrays(self):
         n = len(self.action)
-        price = np.full((n, 2, 10), UNDEF_PRICE, np.int64)
-        size = np.zeros((n, 2, 10), np.int64)
+        price = np.full((2, 10, n), UNDEF_PRICE, np.int64)
+        size = np.zeros((2, 10, n), np.int32)
         for i, ladder in enumerate(self.ladders):
             for s, levels in enumerate(ladder):
                 order = sorted(levels, reverse=s == 0)[:10]
                 for k, p in enumerate(order):
-                    price[i, s, k], size[i, s, k] = p * TICK, levels[p]
+                    price[s, k, i], size[s, k, i] = p * TICK, levels[p]
         return (
             np.array(self.action, np.uint8),
             np.array(self.side, np.uint8),
@@ -57,7 +58,8 @@ def run(rows: Rows, chunk: int | None = None):
     arrays, state = rows.arrays(), BookEventState()
     step = chunk or len(rows.action)
     out = [
-        book_events(*(a[at : at + step] for a in arrays), state) for at in range(0, len(rows.action), step)
+        book_events(*(np.ascontiguousarray(a[..., at : at + step]) for a in arrays), state)
+        for at in range(0, len(rows.action), step)
     ]
     return [np.concatenate(column) for column in zip(*out, strict=True)]
 
@@ -70,7 +72,7 @@ def test_an_add_is_added_and_a_cancel_without_a_trade_is_pulled():
     rows.add("A", "B", 100, 5, BIDS | {100: 15}, ASKS).add(
         "C", "A", 101, 3, BIDS | {100: 15}, ASKS | {101: 5}
     )
-    _, added, filled, pulled = run(rows)
+    _, filled, pulled, added = run(rows)
     assert added.tolist() == [0, 5, 0]
     assert filled.tolist() == [0, 0, 0]
     assert pulled.tolist() == [0, 0, 3]
@@ -79,7 +81,7 @@ def test_an_add_is_added_and_a_cancel_without_a_trade_is_pulled():
 def test_a_removal_after_a_trade_of_the_same_event_is_a_fill_and_the_rest_a_pull():
     rows = Rows().add("A", "B", 100, 10, BIDS, ASKS).add("T", "B", 101, 3, BIDS, ASKS, flags=0)
     rows.add("M", "A", 101, 5, BIDS, ASKS | {101: 3})
-    group, _, filled, pulled = run(rows)
+    group, filled, pulled, _ = run(rows)
     assert filled.tolist() == [0, 0, 3]
     assert pulled.tolist() == [0, 0, 2]
     assert group.tolist() == [0, 1, 1]
@@ -88,14 +90,14 @@ def test_a_removal_after_a_trade_of_the_same_event_is_a_fill_and_the_rest_a_pull
 def test_a_trade_of_an_earlier_event_group_explains_nothing():
     rows = Rows().add("A", "B", 100, 10, BIDS, ASKS).add("T", "B", 101, 3, BIDS, ASKS, flags=F_LAST)
     rows.add("C", "A", 101, 3, BIDS, ASKS | {101: 5})
-    _, _, filled, pulled = run(rows)
+    _, filled, pulled, _ = run(rows)
     assert (filled.sum(), pulled.sum()) == (0, 3)
 
 
 def test_one_record_that_closes_a_sweep_of_two_prices_fills_both():
     rows = Rows().add("A", "B", 100, 10, BIDS, ASKS).add("T", "B", 101, 8, BIDS, ASKS, flags=0)
     rows.add("T", "B", 102, 2, BIDS, ASKS, flags=0).add("M", "A", 102, 10, BIDS, {102: 10})
-    _, _, filled, pulled = run(rows)
+    _, filled, pulled, _ = run(rows)
     assert (filled.sum(), pulled.sum()) == (10, 0)
 
 
@@ -103,7 +105,7 @@ def test_a_side_n_auction_print_fills_both_sides():
     rows = Rows().add("A", "B", 100, 10, {101: 5, 99: 20}, {100: 4, 102: 12})
     rows.add("T", "N", 101, 5, {101: 5, 99: 20}, {101: 5, 102: 12}, flags=0)
     rows.add("C", "N", 101, 5, {99: 20}, {102: 12})
-    _, _, filled, _ = run(rows)
+    _, filled, _, _ = run(rows)
     assert filled[-1] == 5
 
 
@@ -111,7 +113,7 @@ def test_a_level_that_slides_into_sight_is_neither_add_nor_pull():
     deep = {100 - k: 10 for k in range(10)}
     moved = {100 - k: 10 for k in range(1, 11)}
     rows = Rows().add("A", "B", 100, 10, deep, ASKS).add("C", "B", 100, 10, moved, ASKS)
-    _, added, _, pulled = run(rows)
+    _, _, pulled, added = run(rows)
     assert added.tolist() == [0, 0]
     assert pulled.tolist() == [0, 10]
 
@@ -123,7 +125,7 @@ def test_a_snapshot_and_the_first_record_after_a_clear_are_no_flow():
         .add("A", "B", 100, 10, {100: 99}, ASKS, flags=F_LAST | F_SNAPSHOT)
     )
     rows.add("R", "N", 0, 0, {}, {}).add("A", "B", 100, 10, BIDS, ASKS)
-    _, added, filled, pulled = run(rows)
+    _, filled, pulled, added = run(rows)
     assert added.sum() == filled.sum() == pulled.sum() == 0
 
 
@@ -139,7 +141,7 @@ def reference(rows: Rows):  # noqa: C901 - one loop that reads like the rule
     out, group, pending, before = [], 0, {}, None
     for i, action in enumerate(map(chr, rows.action)):
         side, price, size = chr(rows.side[i]), rows.price[i] // TICK, rows.size[i]
-        snapshot, flow = bool(rows.flags[i] & F_SNAPSHOT), [0, 0, 0]
+        snapshot, filled, pulled, added = bool(rows.flags[i] & F_SNAPSHOT), 0, 0, 0
         if action == "T":
             if not snapshot:
                 for resting, aggressor in ((0, "B"), (1, "A")):
@@ -157,15 +159,15 @@ def reference(rows: Rows):  # noqa: C901 - one loop that reads like the rule
                         ]
                         change = new.get(p, 0) - old.get(p, 0) if all(sees) else 0
                         if change > 0:
-                            flow[0] += change
+                            added += change
                         else:
                             took = min(-change, pending.get((s, p), 0))
                             if took:
                                 pending[s, p] -= took
-                            flow[1] += took
-                            flow[2] += -change - took
+                            filled += took
+                            pulled += -change - took
             before = None if action == "R" else shown
-        out.append((group, *flow))
+        out.append((group, filled, pulled, added))
         if rows.flags[i] & F_LAST:
             group, pending = group + 1, {}
     return [np.array(column) for column in zip(*out, strict=True)]
