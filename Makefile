@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint ui audit pictures clean
+.PHONY: demo test lint ui audit bench pictures clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock pyproject.toml
@@ -31,8 +31,11 @@ audit: $(READY) ## the cross-table checks over the demo lake
 ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/footprint-assets ui
 
+bench: $(READY) ## ours beside its peers, minutes; FLAGS="--full" for 10 M records, FLAGS="--only bronze" for one case
+	$(BIN)/python -m benchmarks $(FLAGS)
+
 pictures: demo ## the pictures of docs/, drawn from the demo lake
 	$(BIN)/python docs/pictures/make_pictures.py
 
 clean: ## everything but what is in git and the drop folder
-	rm -rf $(VENV) data/lake data/dagster_home build
+	rm -rf $(VENV) data/lake data/dagster_home data/bench build

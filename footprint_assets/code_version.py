@@ -11,8 +11,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -21,6 +20,7 @@ PACKAGE = __name__.partition(".")[0]
 COMPUTE_ROOMS = tuple(f"{PACKAGE}.{room}" for room in ("kernels", "transforms", "sources"))
 
 
+@cache
 def code_version(function: Callable[..., object]) -> str:
     """Hash an asset's function, the helpers and constants beside it, and the compute code they use.
 
@@ -34,13 +34,24 @@ def code_version(function: Callable[..., object]) -> str:
     constants, imported = _constants(function.__module__, set().union(*(_names(h.__code__) for h in helpers)))
     digest = hashlib.sha256()
     for helper in sorted(helpers, key=lambda f: f.__qualname__):
-        digest.update(_canonical(textwrap.dedent(inspect.getsource(helper))))
+        digest.update(_canonical(_definition(helper)))
     for constant in constants:
         digest.update(constant)
     for module in sorted(_closure(modules | imported)):
         digest.update(module.encode())
         digest.update(_module(module)[0])
     return digest.hexdigest()[:16]
+
+
+def _definition(function: FunctionType) -> ast.Module:
+    """The definition of a function or method, alone in a module."""
+    first = inspect.unwrap(function).__code__.co_firstlineno  # of the first decorator, where there is one
+    for node in _statements(_parsed(inspect.getsource(sys.modules[function.__module__]))):
+        if isinstance(node, ast.FunctionDef) and first == min(
+            [node.lineno, *(d.lineno for d in node.decorator_list)]
+        ):
+            return ast.Module([node], [])
+    raise LookupError(f"{function.__qualname__} has no definition in {function.__module__}")
 
 
 def _reached(function: Callable[..., object]) -> tuple[set[FunctionType], set[str]]:
@@ -75,7 +86,7 @@ def _constants(module: str, names: set[str]) -> tuple[list[bytes], set[str]]:
     """The assignments of a module some names depend on, and the compute modules those names are imported from."""
     assigned: dict[str, ast.stmt] = {}
     origin: dict[str, str] = {}
-    for node in ast.parse(inspect.getsource(sys.modules[module])).body:
+    for node in _parsed(inspect.getsource(sys.modules[module])).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(COMPUTE_ROOMS):
             origin |= {alias.asname or alias.name: node.module for alias in node.names}
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -119,9 +130,9 @@ def _module(name: str) -> tuple[bytes, frozenset[str]]:
     spec = importlib.util.find_spec(name)
     assert spec is not None
     assert spec.origin is not None
-    source = Path(spec.origin).read_text(encoding="utf-8")
+    tree = ast.parse(Path(spec.origin).read_bytes())
     imported: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(COMPUTE_ROOMS):
             imported.add(node.module)
             imported |= {
@@ -131,7 +142,7 @@ def _module(name: str) -> tuple[bytes, frozenset[str]]:
             }
         elif isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names if alias.name.startswith(COMPUTE_ROOMS)}
-    return _canonical(source), frozenset(imported)
+    return _canonical(tree), frozenset(imported)
 
 
 @cache
@@ -142,9 +153,25 @@ def _is_module(name: str) -> bool:
         return False
 
 
-def _canonical(source: str) -> bytes:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and every statement inside it, in no particular order."""
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        yield node
+        for blocks in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inside = getattr(node, blocks, None)
+            if isinstance(inside, list):
+                todo += inside
+
+
+def _canonical(tree: ast.Module) -> bytes:
+    for node in _statements(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [  # type: ignore[attr-defined]

@@ -102,7 +102,7 @@ def _flat(verdict: Verdict) -> FileVerdict:
         offset=verdict.offset,
         message=str(verdict.refusal) if verdict.refusal else None,
         warnings=verdict.warnings,
-        sha256=totals.sha256 if totals else None,
+        sha256=verdict.sha256,
     )
 
 

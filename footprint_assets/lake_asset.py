@@ -32,7 +32,6 @@ from footprint_assets.tables import (
     LakeTable,
     Scope,
     Staged,
-    TableInput,
     each_contract,
     no_sources,
     passes,
@@ -111,6 +110,7 @@ def lake_asset(
     inputs: Mapping[str, str],
     columns: Mapping[str, Sequence[str]] | None = None,
     config: Config = lambda _: (),
+    rows_of: str = "",
 ) -> Callable[[Callable[..., pl.DataFrame]], LakeTable]:
     """Declare a table computed contract by contract: frames of one contract in, its rows out.
 
@@ -119,13 +119,16 @@ def lake_asset(
         inputs: Input name to dataset key, read at the same trade date.
         columns: Input name to the columns the function reads of it; all of them where an input is not named.
         config: The settings groups the numbers depend on.
+        rows_of: The input without whose rows the table has none: where it is empty nothing else is read.
 
     Returns:
         A decorator that makes a :class:`LakeTable` of ``(scope, **frames) -> DataFrame``.
     """
 
     def declare(function: Callable[..., pl.DataFrame]) -> LakeTable:
-        return LakeTable(key, each_contract(function, [key], columns or {}), function, inputs, {}, config)
+        return LakeTable(
+            key, each_contract(function, [key], columns or {}, rows_of), function, inputs, {}, config
+        )
 
     return declare
 
@@ -180,7 +183,7 @@ def _build_step(
 
     @dg.multi_asset(
         name=_step_name(first),
-        ins=_ins(first, lookback),
+        deps=_deps(first, lookback),
         outs={table.key.replace(".", "__"): _output(table) for table in tables},
         partitions_def=LAKE_PARTITIONS,
         required_resource_keys={WORKBENCH},
@@ -188,12 +191,11 @@ def _build_step(
         can_subset=False,
     )
     def step(
-        context: dg.AssetExecutionContext, **opened: TableInput
+        context: dg.AssetExecutionContext,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
         scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
         try:
-            # Where one asset is read at its own and at earlier trade dates, Dagster opens it once for both.
-            staged = stage_pass(tables, scope, opened | _read_twice(first, scope), context.run.run_id)
+            staged = stage_pass(tables, scope, first.open_inputs(scope), context.run.run_id)
         except ContractViolation as violation:
             yield _contract_result(violation.table, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation
@@ -216,24 +218,20 @@ def _build_step(
     return step
 
 
-def _ins(table: LakeTable, lookback: dg.TimeWindowPartitionMapping) -> dict[str, dg.AssetIn]:
-    """The inputs of a step; Dagster takes an asset once, so one read at both is read from the look-back's start to today."""
+def _deps(table: LakeTable, lookback: dg.TimeWindowPartitionMapping) -> list[dg.AssetDep]:
+    """What a step reads. The step opens it itself: Dagster would record two events for each input it opens.
+
+    Dagster takes an asset once, so one read at its own and at earlier trade dates is read from the look-back's start to
+    today.
+    """
     through_today = dg.TimeWindowPartitionMapping(start_offset=lookback.start_offset, end_offset=0)
-    both = set(table.inputs.values()) & set(table.lookback.values())
-    return {
-        **{
-            name: _input(source, through_today if source in both else None)
-            for name, source in table.inputs.items()
-        },
-        **{name: _input(source, lookback) for name, source in table.lookback.items() if source not in both},
-    }
-
-
-def _read_twice(table: LakeTable, scope: Scope) -> dict[str, TableInput]:
-    """The inputs of one asset that is read at its own and at earlier trade dates, opened as each."""
-    both = set(table.inputs.values()) & set(table.lookback.values())
-    names = [name for name, source in (*table.inputs.items(), *table.lookback.items()) if source in both]
-    return {name: opened for name, opened in table.open_inputs(scope).items() if name in names}
+    today, before = set(table.inputs.values()), set(table.lookback.values())
+    mappings = dict.fromkeys(today, None) | dict.fromkeys(before, lookback)
+    mappings |= dict.fromkeys(today & before, through_today)
+    return [
+        dg.AssetDep(dg.AssetKey(key.split(".")), partition_mapping=mapping)
+        for key, mapping in sorted(mappings.items())
+    ]
 
 
 def _step_name(table: LakeTable) -> str:
@@ -280,10 +278,6 @@ def column_schema(table: LakeTable) -> dg.TableSchema:
             for column in table.contract.table_columns()
         ]
     )
-
-
-def _input(key: str, mapping: dg.PartitionMapping | None = None) -> dg.AssetIn:
-    return dg.AssetIn(key=dg.AssetKey(key.split(".")), partition_mapping=mapping, dagster_type=dg.Any)
 
 
 def _contract_check(asset_key: dg.AssetKey) -> dg.AssetCheckSpec:

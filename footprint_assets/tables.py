@@ -428,6 +428,7 @@ def each_contract(
     function: Callable[..., pl.DataFrame | tuple[pl.DataFrame, ...]],
     keys: Sequence[str],
     columns: Mapping[str, Sequence[str]],
+    rows_of: str = "",
 ) -> Callable[..., Iterator[Batch]]:
     """Run a per-contract function over every contract of the first input.
 
@@ -436,13 +437,18 @@ def each_contract(
             each key.
         keys: Dataset keys of the tables it gives, in the order of its frames.
         columns: The columns the function reads of an input; all of them where an input is not named.
+        rows_of: The input without whose rows there are none: where it is empty nothing else is read.
 
     Returns:
         A function for ``LakeTable.function``.
     """
 
     def of_contract(symbol: str, scope: Scope, inputs: Mapping[str, TableInput]) -> Iterator[Batch]:
-        frames = {name: table.frame(symbol, columns.get(name)) for name, table in inputs.items()}
+        frames = {name: inputs[name].frame(symbol, columns.get(name)) for name in inputs if name == rows_of}
+        if any(rows.is_empty() for rows in frames.values()):
+            yield Batch(symbol)
+            return
+        frames |= {name: inputs[name].frame(symbol, columns.get(name)) for name in inputs if name != rows_of}
         made = function(scope.of_contract(symbol), **frames)
         for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
             yield Batch(symbol, frame, key, is_last=True)

@@ -213,8 +213,14 @@ class Held:
     def symbols(self) -> list[str]:
         return [self.symbol]
 
-    def frame(self, symbol: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        return self.rows.select(columns) if columns else self.rows
+    def frame(
+        self,
+        symbol: str | None = None,
+        columns: Sequence[str] | None = None,
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        rows = self.rows if where is None else self.rows.filter(where)
+        return rows.select(columns) if columns else rows
 
     def frames(self, *, columns: Sequence[str] | None = None, part: int = 0) -> Iterator[pl.DataFrame]:
         yield self.frame(columns=columns)

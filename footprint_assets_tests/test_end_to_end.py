@@ -8,16 +8,19 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise, product
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
 from footprint_assets import sample
 from footprint_assets.audit import audit
+from footprint_assets.jobs import LAKE_PASSES
 from footprint_assets.lake import Lake
 from footprint_assets.resources import Workbench
-from footprint_assets.runs import run_dates
+from footprint_assets.runs import PARTITION_TAG, run_dates
 from footprint_assets.settings import Settings
 from footprint_assets.tables import TableInput
 
@@ -75,6 +78,15 @@ def test_two_workers_write_the_same_bytes_as_one(settings, market, tmp_path, mon
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster_home"))
     assert {o.outcome for o in run_dates(parallel, DATES, workers=2)} == {"published"}
     assert parquet_hashes(Workbench(parallel).lake) == parquet_hashes(Workbench(settings).lake)
+    with dg.DagsterInstance.get() as instance:
+        runs = {
+            (r.dagster_run.job_name, dt.date.fromisoformat(r.dagster_run.tags[PARTITION_TAG])): r
+            for r in instance.get_run_records()
+        }
+    assert len(runs) == len(LAKE_PASSES) * len(DATES)
+    for earlier, later in pairwise(LAKE_PASSES):
+        for day, seen in product(DATES, DATES):
+            assert seen > day or runs[earlier, seen].end_time <= runs[later, day].start_time
 
 
 def test_the_front_month_rolls_inside_the_span_and_every_table_follows(settings):

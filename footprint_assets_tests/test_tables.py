@@ -321,6 +321,25 @@ def test_a_per_contract_table_sees_one_contract_at_a_time_and_holds_no_other(own
     assert seen == [("ESM5", {"ESM5"}, 0.25), ("NQM5", {"NQM5"}, 0.25)]
 
 
+def test_where_the_input_of_its_rows_is_empty_a_table_is_without_reading_the_others(
+    own_market: Settings,
+) -> None:
+    scope = Scope.of(DAY, Workbench(own_market))
+    empty = "silver.future.market_by_price_10_pm_low_episodes"
+    assert set(TableInput(Lake(own_market.lake_root), empty, (DAY,)).frame()["symbol"]) < {"ESM5", "NQM5"}
+    seen = []
+
+    @lake_asset(OHLCV, inputs={"ohlcv": OHLCV, "episodes": empty}, rows_of="episodes")
+    def copy(scope: Scope, ohlcv: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
+        seen.append(scope.symbol)
+        return ohlcv
+
+    batches = list(copy.function(scope, **copy.open_inputs(scope)))
+
+    assert [batch.symbol for batch in batches] == ["ESM5", "NQM5"]
+    assert [batch.symbol for batch in batches if batch.frame is not None] == seen
+
+
 def test_an_input_reads_the_contracts_and_columns_asked_for(built_market: Settings) -> None:
     table = TableInput(Lake(built_market.lake_root), TRADES_CLEAN, (DAY, NEXT))
 

@@ -17,10 +17,11 @@ from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
+from footprint_assets.lake.parquet import ROW_GROUP_ROWS
 from footprint_assets.lake_asset import lake_stream_asset
 from footprint_assets.settings import Roots, Settings
 from footprint_assets.sources.catalog import FileEntry, covering, fingerprint, unreadable
-from footprint_assets.sources.columns import BookBuffer, Columns, to_columns
+from footprint_assets.sources.columns import BookBuffer, BookMemory, Columns, to_columns
 from footprint_assets.sources.dbn import DbnReader, QuarantinedRecord
 from footprint_assets.sources.frames import to_frame
 from footprint_assets.sources.instruments import InstrumentMap
@@ -32,8 +33,6 @@ from footprint_assets.transforms.trades import trades_from_book
 
 FRONT_MONTH = "bronze.future.front_month"
 BOOK = "bronze.future.market_by_price_10"
-BOOK_BATCH_ROWS = 32_768
-"""Book rows validated and written at a time."""
 ROLL = {"front_month": FRONT_MONTH}
 ROLL_SOURCES = {"trades": "trades", "mbp-10": "market_by_price_10", "ohlcv-1d": "ohlcv_1d"}
 """Schemas that tell a trade date's volume, best first, and their name in the roll map."""
@@ -246,21 +245,17 @@ def _rows(job: _File, reader: DbnReader) -> Iterator[Batch]:
 
 
 def _book_rows(job: _File, reader: DbnReader) -> Iterator[Batch]:
-    """The rows of a book, gathered until a batch is worth its checks."""
-    books = {
-        symbol: BookBuffer(wanted, *job.window, capacity=BOOK_BATCH_ROWS)
-        for symbol, wanted in job.ids.items()
-    }
+    """The rows of a book, a row group at a time: the writer takes them as they lie."""
+    memory = BookMemory(ROW_GROUP_ROWS)
+    books = {symbol: BookBuffer(memory, wanted, *job.window) for symbol, wanted in job.ids.items()}
     for chunk in reader.chunks(job.schema):
         job.quarantined.extend(chunk.quarantined)
-        for symbol, wanted in job.ids.items():
-            if books[symbol].rows + len(chunk.records) > BOOK_BATCH_ROWS:
-                yield job.batch(symbol, books[symbol].columns())
-                # Fresh memory: the writer may still hold the rows just given away.
-                books[symbol] = BookBuffer(wanted, *job.window, capacity=BOOK_BATCH_ROWS)
-            books[symbol].append(chunk)
+        for symbol, book in books.items():
+            seen = 0
+            while (seen := book.append(chunk, seen)) < len(chunk.records):
+                yield job.batch(symbol, book.take())
     for symbol, book in books.items():
-        yield job.batch(symbol, book.columns())
+        yield job.batch(symbol, book.take())
 
 
 def _accounts(job: _File, reader: DbnReader) -> Iterator[Batch]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from footprint_assets import contracts
 from footprint_assets.assets.levels import EPISODES, FEATURES, OUTCOMES, keys_of
 from footprint_assets.assets.market import EXT
 from footprint_assets.assets.sessions import BARS
@@ -13,6 +14,7 @@ from footprint_assets.assets.silver import PRINTS, TRADES_CLEAN
 from footprint_assets.lake import Span
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput
+from footprint_assets.transforms.bar5s_filtered import TABLE as FILTERED
 from footprint_assets.transforms.bar5s_filtered import WINDOW_RULE
 from footprint_assets.transforms.bar5s_filtered import bar5s_filtered as bars_of_window
 from footprint_assets.transforms.first_hours import FIRST_HOURS_RULE, first_hours_ns, first_three_hours
@@ -66,16 +68,14 @@ def footprint_bars(scope: Scope, footprint_bar: pl.DataFrame, trades_clean: pl.D
     return flat_bars(footprint_bar, trades_clean, scope.session, scope.settings.footprint)
 
 
-@lake_stream_asset(
-    "gold.future.market_by_price_10_bar5s_filtered", inputs=BARS, config=lambda settings: (settings.gold,)
-)
+@lake_stream_asset(FILTERED, inputs=BARS, config=lambda settings: (settings.gold,))
 def market_by_price_10_bar5s_filtered(scope: Scope, bars: TableInput) -> Iterator[Batch]:
     """The five-second bars of the morning, without the bands no ladder of ten levels shows.
 
     Grain: one row a bar. Input: the five-second bars. Rows outside the window are filtered by rule.
     """
     for symbol in bars.symbols():
-        found = bars.frame(symbol)
+        found = bars.frame(symbol, contracts.load(FILTERED).columns)
         kept = bars_of_window(found, scope.session, scope.settings.gold)
         yield Batch(symbol, kept, rows_in=found.height, filtered={WINDOW_RULE: found.height - kept.height})
 
@@ -134,7 +134,7 @@ def signal_tables(pipelines: tuple[str, ...]) -> tuple[LakeTable, ...]:
                 [pl.Series(dtype=TIMESTAMP), *(of.episodes["trigger_bar_ts"] for of in levels)]
             )
             bars = market.frame(symbol, where=pl.col("bar_ts").is_in(triggers.unique().implode()))
-            yield Batch(symbol, signals_of_levels(levels, bars))
+            yield Batch(symbol, signals_of_levels(levels, bars), is_last=True)
 
     return (levels_signals,)
 

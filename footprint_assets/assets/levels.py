@@ -19,18 +19,23 @@ from footprint_assets.transforms.approach import PRIOR_COLUMNS, Market
 from footprint_assets.transforms.approach import approach as approach_rows
 from footprint_assets.transforms.approach_rows import (
     BOOK_COLUMNS,
+    EPISODE_COLUMNS,
     MINUTE_COLUMNS,
+    OUTCOME_COLUMNS,
     SERIES_COLUMNS,
     TRADE_COLUMNS,
     ApproachInputs,
     ApproachRules,
 )
 from footprint_assets.transforms.episodes import INPUT_COLUMNS as BARS_OF_EPISODES
+from footprint_assets.transforms.episodes import SERIES_COLUMNS as SERIES_OF_EPISODES
+from footprint_assets.transforms.episodes import TRADE_COLUMNS as TRADES_OF_EPISODES
 from footprint_assets.transforms.episodes import episodes as attempts_at_level
 from footprint_assets.transforms.level_book import INPUT_COLUMNS as PRICE5S_OF_APPROACH
 from footprint_assets.transforms.level_book import SHOCK_COLUMNS
 from footprint_assets.transforms.level_features import level_features as features_at_decision
 from footprint_assets.transforms.outcomes import INPUT_COLUMNS as BARS_OF_OUTCOMES
+from footprint_assets.transforms.outcomes import TRADE_COLUMNS as TRADES_OF_OUTCOMES
 from footprint_assets.transforms.outcomes import outcomes as labels_of_attempts
 
 PRICE5S = {"price5s": "silver.future.market_by_price_10_price5s"}
@@ -64,7 +69,11 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
     @lake_asset(
         keys[EPISODES],
         inputs={**BARS, **TRADES_CLEAN, **SESSION_LEVELS, **LEVEL_SERIES},
-        columns={"bars": BARS_OF_EPISODES},
+        columns={
+            "bars": BARS_OF_EPISODES,
+            "trades_clean": TRADES_OF_EPISODES,
+            "level_series_5s": SERIES_OF_EPISODES,
+        },
         config=lambda settings: (settings.episodes, Roots(settings.roots)),
     )
     def episodes(
@@ -92,8 +101,9 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
     @lake_asset(
         keys[OUTCOMES],
         inputs={"episodes": keys[EPISODES], **TRADES_CLEAN, **BARS, **OHLCV},
-        columns={"bars": BARS_OF_OUTCOMES},
+        columns={"bars": BARS_OF_OUTCOMES, "trades_clean": TRADES_OF_OUTCOMES, "ohlcv": MINUTE_COLUMNS},
         config=lambda settings: (settings.labels, Roots(settings.roots)),
+        rows_of="episodes",
     )
     def outcomes(
         scope: Scope,
@@ -132,6 +142,8 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
             **OHLCV,
         },
         columns={
+            "episodes": EPISODE_COLUMNS,
+            "outcomes": OUTCOME_COLUMNS,
             "bars": BARS_OF_APPROACH,
             "book": ("bar_ts", *BOOK_COLUMNS),
             "price5s": PRICE5S_OF_APPROACH,
@@ -150,6 +162,7 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
             settings.level_liquidity,
             Roots(settings.roots),
         ),
+        rows_of="episodes",
     )
     def approach(
         scope: Scope,
@@ -185,7 +198,7 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
         market = Market.of(given, scope.session, scope.tick_size, rules)
         return approach_rows(market, episodes, outcomes, level)
 
-    @lake_asset(keys[FEATURES], inputs={"approach": keys[APPROACH]})
+    @lake_asset(keys[FEATURES], inputs={"approach": keys[APPROACH]}, rows_of="approach")
     def features(scope: Scope, approach: pl.DataFrame) -> pl.DataFrame:  # noqa: ARG001 - every table is given its scope
         """The features of every attempt at the moment of decision, under the level's name.
 

@@ -92,11 +92,10 @@ def trades_clean(scope: Scope, trades: TableInput, book: TableInput) -> Iterator
 
 
 def trade_records(book: TableInput, symbol: str) -> pl.DataFrame:
-    """The ``T`` records of the clean book, read batch by batch: pre-event quotes and event groups."""
+    """The ``T`` records of the clean book, filtered while it is read: pre-event quotes and event groups."""
     columns = [*TRADE_IDENTITY, "action", "event_group_id", "bid_px_00", "ask_px_00"]
     with book.open(symbol) as partition:
-        batches = [batch.filter(pl.col("action") == "T") for batch in partition.frames(columns=columns)]
-    return pl.concat(batches) if batches else book.frame(symbol, columns)
+        return partition.scan(columns).filter(pl.col("action") == "T").collect()
 
 
 def accounts(symbol: str, rows_in: int, tally: DeliveryTally, off_tick: pl.DataFrame | None = None) -> Batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from functools import reduce
+from functools import cache, reduce
 from itertools import pairwise
 
 import polars as pl
@@ -235,12 +235,13 @@ def inputs_current(bench: Workbench, day: dt.date) -> list[Finding]:
     """Every table was made of the generations its inputs have now, under today's contract."""
     findings = []
     keys = contracts.table_keys(bench.settings.levels.pipelines)
+    manifests = cache(bench.lake.manifests)  # an input is read by many tables, each contract of it
     for key in keys:
-        for symbol, manifest in sorted(bench.lake.manifests(key, day).items()):
+        for symbol, manifest in sorted(manifests(key, day).items()):
             stale = [
                 f"{ref.table}/{ref.symbol}/{ref.dt}"
                 for ref in manifest.lineage.inputs
-                if (now := bench.lake.manifests(ref.table, ref.dt).get(ref.symbol)) is None
+                if (now := manifests(ref.table, ref.dt).get(ref.symbol)) is None
                 or now.generation != ref.generation
             ]
             same_contract = manifest.contract_fingerprint == contracts.load(key).fingerprint

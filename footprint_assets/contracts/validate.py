@@ -6,6 +6,8 @@ that a partition of any size is judged in bounded memory. Nothing is repaired he
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -145,6 +147,9 @@ class Validator:
         self._last = ordered[[-1]]
 
 
+_SWITCHES = {"PANDERA_VALIDATION_ENABLED", "PANDERA_VALIDATION_DEPTH"}
+
+
 def refuse_if_disabled() -> None:
     """Refuse to go on when pandera would let everything, or all data, pass.
 
@@ -152,6 +157,8 @@ def refuse_if_disabled() -> None:
         ValidationDisabled: ``PANDERA_VALIDATION_ENABLED`` or ``PANDERA_VALIDATION_DEPTH`` (or pandera's own
             configuration) switches checks off.
     """
+    if "pandera" not in sys.modules and not _SWITCHES & os.environ.keys():
+        return  # nothing has changed what pandera does; importing it to learn so takes a quarter of a second
     from pandera.config import ValidationDepth, get_config_context
 
     config = get_config_context(validation_depth_default=None)

@@ -43,6 +43,20 @@ def _event_bars(ts_ns: NDArray[np.int64], starts: NDArray[np.int64], is_complete
     return Bars(offsets, ts_ns[offsets[:-1]], ts_ns[offsets[1:] - 1], is_complete)
 
 
+@njit(cache=True, nogil=True)
+def _time_bar_starts(ts_ns: NDArray[np.int64], width_ns: int, origin_ns: int) -> NDArray[np.int64]:
+    """First trade of each bar; a division a bar, not one a trade."""
+    starts = np.empty(ts_ns.shape[0], np.int64)
+    bars = 0
+    until_ns = np.int64(np.iinfo(np.int64).min)
+    for i in range(ts_ns.shape[0]):
+        if ts_ns[i] >= until_ns:
+            starts[bars] = i
+            bars += 1
+            until_ns = origin_ns + ((ts_ns[i] - origin_ns) // width_ns + 1) * width_ns
+    return starts[:bars].copy()
+
+
 def time_bars(ts_ns: NDArray[np.int64], width_ns: int, origin_ns: int, close_ns: int) -> Bars:
     """Bars of equal duration whose boundaries are ``origin_ns + k * width_ns``; an interval without a trade has none.
 
@@ -58,9 +72,8 @@ def time_bars(ts_ns: NDArray[np.int64], width_ns: int, origin_ns: int, close_ns:
     Returns:
         The bars that hold at least one trade.
     """
-    slot = (ts_ns - origin_ns) // width_ns
-    starts = np.flatnonzero(np.diff(slot, prepend=slot[:1] - 1))
-    start_ns = origin_ns + slot[starts] * width_ns
+    starts = _time_bar_starts(ts_ns, width_ns, origin_ns)
+    start_ns = origin_ns + (ts_ns[starts] - origin_ns) // width_ns * width_ns
     end_ns = start_ns + width_ns
     return Bars(np.append(starts, len(ts_ns)).astype(np.int64), start_ns, end_ns, end_ns <= close_ns)
 

@@ -1,4 +1,4 @@
-"""Event order of a stream: which rows come after a later event, and which of them come too late to be put in place."""
+"""Event order of a stream: rows after a later event, rows too late to be put in place, equal rows of one event."""
 
 from __future__ import annotations
 
@@ -51,3 +51,30 @@ def event_order(
 def newest_of_none() -> Int64:
     """The latest event before the first row."""
     return np.full(3, np.iinfo(np.int64).min)
+
+
+@njit(cache=True, nogil=True)
+def earlier_equals(
+    ts_event: Int64, sequence: Int64, price: Int64, size: Int64, side: NDArray[np.uint8]
+) -> Int64:
+    """Count the equal rows before each row.
+
+    Args:
+        ts_event: Event times, ns, shape ``(n,)``.
+        sequence: Sequence numbers of the venue, shape ``(n,)``; with the times ascending.
+        price: Prices, shape ``(n,)``.
+        size: Sizes, contracts, shape ``(n,)``.
+        side: Codes of the side, shape ``(n,)``.
+
+    Returns:
+        For each row how many rows before it are equal in every column, int64 ``(n,)``.
+    """
+    found = np.zeros(len(ts_event), np.int64)
+    for i in range(1, len(ts_event)):
+        j = i - 1
+        while j >= 0 and ts_event[j] == ts_event[i] and sequence[j] == sequence[i]:
+            if price[j] == price[i] and size[j] == size[i] and side[j] == side[i]:
+                found[i] = found[j] + 1
+                break
+            j -= 1
+    return found

@@ -96,6 +96,13 @@ BAR = np.dtype(
 """Summary of one bar. ``sum_size_ticks`` and its square are relative to ``open_tick``, which keeps them exact."""
 
 
+_VOLUME, _TRADES, _LARGEST, _FIRST_TS, _LAST_TS = 0, 3, 6, 7, 8
+"""Places in the tally of a row while its trades are counted. Volume and trades are those of sellers, of nobody, of
+buyers, so that the sign of a trade is where it goes."""
+_TALLY = 16
+"""Length of the tally: two cache lines."""
+
+
 class Rules(NamedTuple):
     """Definitions a footprint is read with; the field documents them in FootprintSettings."""
 
@@ -128,8 +135,10 @@ class Trades(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _trade_flow(trades: Trades, first: int, last: int, low_row: int, ladder: Any, bar: Any) -> None:
-    """Add the trades ``first:last`` to the ladder and the order-dependent figures to the bar."""
+def _trade_flow(
+    trades: Trades, first: int, last: int, low_row: int, tally: Any, ladder: Any, bar: Any
+) -> None:
+    """Add the trades ``first:last`` to the ladder and the order-dependent figures to the bar; the tally stays zeroed."""
     open_tick = trades.tick[first]
     high = low = open_tick
     delta = np.int64(0)
@@ -144,20 +153,16 @@ def _trade_flow(trades: Trades, first: int, last: int, low_row: int, ladder: Any
         tick = trades.tick[i]
         size = trades.size[i]
         row = trades.row[i] - low_row
-        # Masks, not branches: the aggressor of the next trade is the least predictable thing in the file.
-        buy = np.int64(trades.sign[i] > 0)
-        sell = np.int64(trades.sign[i] < 0)
-        cell = ladder[row]
-        cell["ask_volume"] += size * buy
-        cell["bid_volume"] += size * sell
-        cell["unknown_volume"] += size * (1 - buy - sell)
-        cell["ask_trades"] += buy
-        cell["bid_trades"] += sell
-        delta += size * (buy - sell)
-        if cell["max_trade_size"] == 0:
-            cell["first_ts"] = trades.ts_ns[i]
-        cell["last_ts"] = trades.ts_ns[i]
-        cell["max_trade_size"] = max(cell["max_trade_size"], size)
+        # An index, not a branch: the aggressor of the next trade is the least predictable thing in the file.
+        side = np.int64(trades.sign[i] > 0) - np.int64(trades.sign[i] < 0)
+        cell = tally[row]
+        cell[_VOLUME + 1 + side] += size
+        cell[_TRADES + 1 + side] += 1
+        if cell[_LARGEST] == 0:
+            cell[_FIRST_TS] = trades.ts_ns[i]
+        cell[_LAST_TS] = trades.ts_ns[i]
+        cell[_LARGEST] = max(cell[_LARGEST], size)
+        delta += size * side
         max_delta = max(max_delta, delta)
         min_delta = min(min_delta, delta)
         if tick >= high:
@@ -169,7 +174,18 @@ def _trade_flow(trades: Trades, first: int, last: int, low_row: int, ladder: Any
         offset = tick - open_tick
         sum_ticks += size * offset
         sum_squares += size * offset * offset
-        largest = max(largest, size)
+    for row in range(ladder.shape[0]):
+        cell = tally[row]
+        ladder[row]["bid_volume"] = cell[_VOLUME]
+        ladder[row]["unknown_volume"] = cell[_VOLUME + 1]
+        ladder[row]["ask_volume"] = cell[_VOLUME + 2]
+        ladder[row]["bid_trades"] = cell[_TRADES]
+        ladder[row]["ask_trades"] = cell[_TRADES + 2]
+        ladder[row]["max_trade_size"] = cell[_LARGEST]
+        ladder[row]["first_ts"] = cell[_FIRST_TS]
+        ladder[row]["last_ts"] = cell[_LAST_TS]
+        largest = max(largest, cell[_LARGEST])
+        cell[:] = 0
     bar[0]["open_tick"] = open_tick
     bar[0]["high_tick"] = high
     bar[0]["low_tick"] = low
@@ -403,10 +419,11 @@ def _row_ranges(
     most_rows = np.int64(1)
     cells = np.int64(0)
     for b in range(bars):
-        low = high = row[offsets[b]]
-        for i in range(offsets[b] + 1, offsets[b + 1]):
-            low = min(low, row[i])
-            high = max(high, row[i])
+        of_bar = row[offsets[b] : offsets[b + 1]]
+        low = high = of_bar[0]
+        for i in range(1, of_bar.shape[0]):
+            low = min(low, of_bar[i])
+            high = max(high, of_bar[i])
         low_rows[b] = low
         high_rows[b] = high
         rows = high - low + 1
@@ -431,9 +448,9 @@ def footprint_bars(trades: Trades, offsets: NDArray[np.int64], rules: Rules, cel
     """
     per_row = rules.ticks_per_row
     low_rows, high_rows, most_rows, _ = _row_ranges(trades.row, offsets)
-    # A record per row keeps every counter a trade touches in two cache lines.
     scratch = np.zeros(most_rows, cells.dtype)
     blank = np.zeros(1, cells.dtype)
+    tally = np.zeros((most_rows, _TALLY), np.int64)
     side = np.empty(most_rows, np.int64)
     filled = 0
     for b in range(bars.shape[0]):
@@ -445,7 +462,7 @@ def footprint_bars(trades: Trades, offsets: NDArray[np.int64], rules: Rules, cel
         bar[0]["stacked_buy_high_row"] = NO_ROW
         bar[0]["stacked_sell_low_row"] = NO_ROW
         bar[0]["stacked_sell_high_row"] = NO_ROW
-        _trade_flow(trades, offsets[b], offsets[b + 1], low_row, ladder, bar)
+        _trade_flow(trades, offsets[b], offsets[b + 1], low_row, tally, ladder, bar)
         totals = _volume_at_price(ladder, side[:rows], bar, low_row, rules)
         close_row = bar[0]["close_tick"] // per_row
         _diagonal_imbalances(ladder, bar, rules)

@@ -120,7 +120,9 @@ class PartFile:
         self.facts: dict[str, Scalar] = {}
         self.rows = 0
         self._sink = _HashingSink(path)
-        self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), schema, **_options(schema))
+        # Python is entered once a block, not once a page: another thread may hold the interpreter meanwhile.
+        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
+        self._writer = pq.ParquetWriter(self._stream, schema, **_options(schema))
         self._nothing = schema.empty_table().columns
         self._waiting = list(self._nothing)
         self._waiting_rows = 0
@@ -148,6 +150,7 @@ class PartFile:
         if self._waiting_rows:
             self._write_group()
         self._writer.close()
+        self._stream.flush()
         self._sink.sync()
         self._sink.close()
         footer = pq.read_metadata(self.path)
@@ -212,13 +215,12 @@ def time_range(paths: list[Path]) -> TimeRange | None:
 
 
 class _HashingSink:
-    """The file object pyarrow writes to: buffers, hashes and counts."""
+    """The file object pyarrow writes blocks to: hashes and counts."""
 
     def __init__(self, path: Path) -> None:
         self.bytes = 0
         self.closed = False
         self._fd = fsops.create(path)
-        self._buffer = bytearray()
         self._hash = hashlib.sha256()
         self._abandoned = False
 
@@ -228,27 +230,15 @@ class _HashingSink:
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> int:
-        """Take bytes; they reach the disk in blocks."""
-        size = len(data)
-        self.bytes += size
-        if len(self._buffer) + size > _BUFFER_BYTES:
-            self.flush()
-        if size > _BUFFER_BYTES:
-            self._put(data)
-        else:
-            self._buffer += data
-        return size
-
-    def flush(self) -> None:
-        """Hash and write what is buffered."""
-        if self._buffer:
-            self._put(self._buffer)
-            self._buffer = bytearray()
-
-    def _put(self, data: bytes | bytearray) -> None:
+        """Hash and write bytes."""
+        self.bytes += len(data)
         if not self._abandoned:
             self._hash.update(data)
             fsops.write(self._fd, data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
 
     def tell(self) -> int:
         """Bytes written so far."""
@@ -256,7 +246,6 @@ class _HashingSink:
 
     def sync(self) -> None:
         """Make the content durable."""
-        self.flush()
         fsops.fsync(self._fd)
 
     def abandon(self) -> None:

@@ -30,7 +30,7 @@ from footprint_assets.lake.commit import RECOVER, intents
 from footprint_assets.lake.errors import PartitionCorrupt, PartitionMissing, PartitionTorn
 from footprint_assets.lake.layout import MANIFEST, SUCCESS, Layout, checked_date, part_name
 from footprint_assets.lake.manifest import FileEntry, InputRef, Manifest, newest, parse_manifest, sha256
-from footprint_assets.lake.parquet import PRICE_UNIT, polars_schema
+from footprint_assets.lake.parquet import PRICE_UNIT, ROW_GROUP_ROWS, polars_schema
 
 Verify = Literal["size", "once", "sha256"]
 """``size``: marker, manifest and sizes. ``once``: hashes too at a process's first read of a generation. ``sha256``:
@@ -39,9 +39,9 @@ hashes always."""
 Prices = Literal["fixed", "points"]
 """``fixed``: int64 in 1e-9 points, as stored. ``points``: float64 points."""
 
-BATCH_ROWS = 65_536
-"""Rows of a batch, half a row group: 30 MB of book. A pass holds a few of them at a time; half as many rows cost 10 % more
-CPU a row, twice as many 3 % less."""
+BATCH_ROWS = ROW_GROUP_ROWS
+"""Rows of a batch: 30 MB of book, of which a pass holds a few at a time. Half as many rows cost 10 % more CPU a row, twice as
+many 3 % less."""
 
 _WAIT_S = 5.0
 _POLL_S = 0.005

@@ -6,11 +6,13 @@ definitions and statistics it is ``ts_recv``: a repeated message keeps the event
 be weeks old, and nobody knew it before it was received.
 
 MBP-10 is the hot path of the project: a compiled loop gathers tiles of rows that fit the second-level cache and
-copies them out column by column into buffers that are reused (measured: fresh memory costs more than the copy).
+copies them out column by column into memory that is used again (measured: fresh memory costs more than the copy).
 """
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,7 +22,7 @@ import numpy.typing as npt
 
 from footprint_assets.sources.checks import ACTIONS, INSTRUMENT_CLASSES, SIDES
 from footprint_assets.sources.compiled import compiled
-from footprint_assets.sources.dbn import DEFAULT_CHUNK_RECORDS, Chunk
+from footprint_assets.sources.dbn import Chunk
 from footprint_assets.sources.records import (
     F_BAD_TS_RECV,
     F_LAST,
@@ -170,9 +172,9 @@ def to_columns(
         The columns of the kept rows, in file order.
     """
     if schema == "mbp-10":
-        buffer = BookBuffer(instrument_ids, start_ns, end_ns, capacity=len(chunk.records))
+        buffer = BookBuffer(BookMemory(len(chunk.records)), instrument_ids, start_ns, end_ns)
         buffer.append(chunk)
-        return buffer.columns()
+        return buffer.take()
     table = "ohlcv" if schema.startswith("ohlcv") else schema
     kept, skipped = _select(chunk.records, table, instrument_ids, start_ns, end_ns)
     records = chunk.records[kept]
@@ -250,83 +252,108 @@ _INT16_COLUMNS: Final = ("flags", "rtype", "depth")
 _UINT8_COLUMNS: Final = ("action", "side")
 
 
-class BookBuffer:
-    """Collects MBP-10 rows of some instruments and one window as columns, in reused memory.
+_BLOCKS: Final[tuple[tuple[tuple[str, ...], np.dtype[Any]], ...]] = (
+    (_INT64_COLUMNS, np.dtype(np.int64)),
+    (_INT32_COLUMNS, np.dtype(np.int32)),
+    (_INT16_COLUMNS, np.dtype(np.int16)),
+    (_UINT8_COLUMNS, np.dtype(np.uint8)),
+)
+"""The columns of one type lie behind each other."""
+_ROW_BYTES: Final = sum(len(names) * dtype.itemsize for names, dtype in _BLOCKS)
+
+
+class _Lent(np.ndarray[Any, np.dtype[np.uint8]]):
+    """Memory seen by rows that were given away; of a class of its own, it stays the base of every view of it."""
+
+
+class BookMemory:
+    """Memory of MBP-10 columns that is filled again when nobody holds the rows it was lent to.
 
     Args:
+        capacity: Rows a piece holds.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._free: deque[npt.NDArray[np.uint8]] = deque()
+
+    def take(self) -> npt.NDArray[np.uint8]:
+        """A piece that nobody holds; a new one where there is none."""
+        return self._free.pop() if self._free else np.empty(self.capacity * _ROW_BYTES, np.uint8)
+
+    def lend(self, piece: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The piece as whoever reads it sees it; it is free again when the last view of that is gone."""
+        lent = piece.view(_Lent)
+        weakref.finalize(lent, self._free.append, piece)
+        return lent
+
+    def blocks(self, piece: npt.NDArray[np.uint8]) -> tuple[Array, Array, Array, Array]:
+        """A piece, or what was lent of it, as one array a type, columns x rows."""
+        ends = np.cumsum([len(names) * dtype.itemsize * self.capacity for names, dtype in _BLOCKS])
+        one, two, three, four = (
+            part.view(dtype).reshape(len(names), self.capacity)
+            for part, (names, dtype) in zip(np.split(piece, ends[:-1]), _BLOCKS, strict=True)
+        )
+        return one, two, three, four
+
+
+class BookBuffer:
+    """Collects MBP-10 rows of some instruments and one window as columns.
+
+    Args:
+        memory: Where the rows are put.
         instrument_ids: The instruments to keep; None keeps all.
         start_ns: First ``ts_event`` kept, UTC ns.
         end_ns: First ``ts_event`` after those kept, UTC ns.
-        capacity: Most rows held at a time.
     """
 
     def __init__(
-        self,
-        instrument_ids: Collection[int] | None,
-        start_ns: int,
-        end_ns: int,
-        capacity: int = 8 * DEFAULT_CHUNK_RECORDS,
+        self, memory: BookMemory, instrument_ids: Collection[int] | None, start_ns: int, end_ns: int
     ) -> None:
-        self.capacity = capacity
         self.rows = 0
+        self._memory = memory
+        self._piece = memory.take()
         self._ids = np.array(sorted(instrument_ids or ()), np.int64)
         self._all = instrument_ids is None
         self._window = (start_ns, end_ns)
-        self._int64 = np.empty((len(_INT64_COLUMNS), capacity), np.int64)
-        self._int32 = np.empty((len(_INT32_COLUMNS), capacity), np.int32)
-        self._int16 = np.empty((len(_INT16_COLUMNS), capacity), np.int16)
-        self._uint8 = np.empty((len(_UINT8_COLUMNS), capacity), np.uint8)
-        self._highest = np.empty(len(_INT64_COLUMNS) - _FIRST_PRICE, np.int64)
         self._positions = (_positions(CATEGORIES["action"]), _positions(CATEGORIES["side"]))
-        self._skipped = {OTHER_INSTRUMENT: 0, OUTSIDE_TRADE_DATE: 0}
-        self.clear()
+        self._clear()
 
-    def append(self, chunk: Chunk) -> int:
-        """Add the rows of a chunk that belong here.
+    def append(self, chunk: Chunk, start: int = 0) -> int:
+        """Add the rows of a chunk that belong here, until the buffer is full.
 
         Args:
-            chunk: MBP-10 records; at most ``capacity - rows`` of them.
+            chunk: MBP-10 records.
+            start: First record looked at.
 
         Returns:
-            The number of rows added.
-
-        Raises:
-            ValueError: The chunk may not fit.
+            The first record not looked at: the number of records where all of them were.
         """
-        records = np.ascontiguousarray(chunk.records)
-        if self.rows + len(records) > self.capacity:
-            raise ValueError(f"{len(records)} records do not fit behind {self.rows} of {self.capacity} rows")
+        records = np.ascontiguousarray(chunk.records[start:])
         words = records.view(np.int64).reshape(len(records), -1)
         added, other, outside = _append_book(
             words,
-            chunk.index,
+            chunk.index[start:],
             self._ids,
             self._all,
             *self._window,
             self.rows,
-            self._int64,
-            self._int32,
-            self._int16,
-            self._uint8,
+            *self._memory.blocks(self._piece),
             *self._positions,
             self._highest,
         )
         self.rows += added
         self._skipped[OTHER_INSTRUMENT] += other
         self._skipped[OUTSIDE_TRADE_DATE] += outside
-        return added
+        return start + added + other + outside
 
-    def columns(self) -> Columns:
-        """The rows collected since the last ``clear``; views that stay valid until then."""
+    def take(self) -> Columns:
+        """Give the rows collected away, and begin anew."""
         rows = self.rows
         arrays: dict[str, Array] = {}
-        blocks: tuple[tuple[tuple[str, ...], Array], ...] = (
-            (_INT64_COLUMNS, self._int64),
-            (_INT32_COLUMNS, self._int32),
-            (_INT16_COLUMNS, self._int16),
-            (_UINT8_COLUMNS, self._uint8),
-        )
-        for names, block in blocks:
+        for (names, _), block in zip(
+            _BLOCKS, self._memory.blocks(self._memory.lend(self._piece)), strict=True
+        ):
             arrays.update({name: column[:rows] for name, column in zip(names, block, strict=True)})
         for name, bit in _FLAG_COLUMNS.items():
             arrays[name] = (arrays["flags"] & bit) != 0
@@ -334,13 +361,15 @@ class BookBuffer:
         for name, highest in zip(_INT64_COLUMNS[_FIRST_PRICE:], self._highest.tolist(), strict=True):
             if highest == UNDEF_PRICE:
                 nulls[name] = arrays[name] == UNDEF_PRICE
-        return Columns(rows, arrays, nulls, _categories(arrays), dict(self._skipped))
+        taken = Columns(rows, arrays, nulls, _categories(arrays), self._skipped)
+        self._piece = self._memory.take()
+        self._clear()
+        return taken
 
-    def clear(self) -> None:
-        """Forget the rows and the counts; the memory is kept."""
+    def _clear(self) -> None:
         self.rows = 0
-        self._highest[:] = np.iinfo(np.int64).min
-        self._skipped = dict.fromkeys(self._skipped, 0)
+        self._highest = np.full(len(_INT64_COLUMNS) - _FIRST_PRICE, np.iinfo(np.int64).min)
+        self._skipped = {OTHER_INSTRUMENT: 0, OUTSIDE_TRADE_DATE: 0}
 
 
 @compiled
@@ -368,14 +397,17 @@ def _append_book(
     side_positions: npt.NDArray[np.uint8],
     highest: Int64s,
 ) -> tuple[int, int, int]:
-    """Gather the wanted rows tile by tile and copy each tile out by columns; rows added and skipped by rule."""
+    """Gather the wanted rows tile by tile and copy each tile out by columns, until there is no room.
+
+    Gives the rows added and skipped by rule: together the records looked at.
+    """
     tile = np.empty((_TILE_ROWS, words.shape[1]), np.int64)
     tile_index = np.empty(_TILE_ROWS, np.int64)
-    first = at
+    first, capacity = at, int64.shape[1]
     other, outside, row = 0, 0, 0
-    while row < words.shape[0]:
+    while row < words.shape[0] and at < capacity:
         rows = 0
-        while row < words.shape[0] and rows < _TILE_ROWS:
+        while row < words.shape[0] and rows < min(_TILE_ROWS, capacity - at):
             if not keep_all and not _is_wanted((words[row, 0] >> 32) & 0xFFFFFFFF, ids):
                 other += 1
             elif words[row, 1] < start_ns or words[row, 1] >= end_ns:

@@ -6,8 +6,9 @@ yielded, since a file is read once: whoever writes them publishes nothing until 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +105,6 @@ class Totals:
     other_schema: dict[str, int]
     frames: int
     frames_without_checksum: int
-    sha256: str
     compressed_bytes: int
     decompressed_bytes: int
     limit_reached: bool
@@ -116,15 +116,22 @@ class DbnReader:
     Args:
         path: A ``.dbn`` or ``.dbn.zst`` file.
         ingest: What is accepted.
+        watch: Called with the file's bytes, as they are read.
 
     Raises:
         DbnRefused: The container or the header cannot be trusted.
     """
 
-    def __init__(self, path: Path, ingest: IngestSettings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        ingest: IngestSettings,
+        *,
+        watch: Callable[[bytes | memoryview], object] | None = None,
+    ) -> None:
         self.path = path
         self.live_mappings: list[LiveMapping] = []
-        self._envelope = Envelope(path, ingest)
+        self._envelope = Envelope(path, ingest, watch=watch)
         try:
             self.header = parse_header(self._envelope, ingest)
         except BaseException:
@@ -171,7 +178,6 @@ class DbnReader:
             other_schema=dict(self._other),
             frames=self._envelope.frames,
             frames_without_checksum=self._envelope.frames_without_checksum,
-            sha256=self._envelope.sha256,
             compressed_bytes=self._envelope.compressed_bytes,
             decompressed_bytes=self._envelope.decompressed_bytes,
             limit_reached=self.header.limit is not None and self._records == self.header.limit,
@@ -444,7 +450,8 @@ class Verdict:
     """What ingest would do with a file.
 
     ``rule`` and ``offset`` name the refusal, or the first row that was set aside. ``quarantined`` holds at most
-    ``MAX_SHOWN`` of the rows set aside; ``totals`` counts all of them.
+    ``MAX_SHOWN`` of the rows set aside; ``totals`` counts all of them. ``sha256`` is that of the bytes judged; a
+    refused file has none.
     """
 
     path: Path
@@ -453,6 +460,7 @@ class Verdict:
     offset: int | None
     header: DbnHeader | None
     totals: Totals | None
+    sha256: str | None
     quarantined: tuple[QuarantinedRecord, ...]
     refusal: DbnRefused | None
     warnings: tuple[str, ...]
@@ -475,8 +483,9 @@ def verify(path: Path, ingest: IngestSettings) -> Verdict:
     """
     header: DbnHeader | None = None
     shown: list[QuarantinedRecord] = []
+    digest = hashlib.sha256()
     try:
-        with DbnReader(path, ingest) as reader:
+        with DbnReader(path, ingest, watch=digest.update) as reader:
             header = reader.header
             totals = _drain(reader, header.schema or "mbp-10", shown)
         for schema in sorted(set(totals.other_schema) & set(RTYPES)):
@@ -484,7 +493,16 @@ def verify(path: Path, ingest: IngestSettings) -> Verdict:
                 totals = _merge(totals, schema, _drain(reader, schema, shown))
     except DbnRefused as refusal:
         return Verdict(
-            path, "refused", refusal.rule, refusal.offset, header, None, tuple(shown), refusal, warnings=()
+            path,
+            "refused",
+            refusal.rule,
+            refusal.offset,
+            header,
+            None,
+            None,
+            tuple(shown),
+            refusal,
+            warnings=(),
         )
     first = min(shown, key=lambda record: record.record_index, default=None)
     return Verdict(
@@ -494,6 +512,7 @@ def verify(path: Path, ingest: IngestSettings) -> Verdict:
         first.byte_offset if first else None,
         header,
         totals,
+        digest.hexdigest(),
         tuple(shown),
         None,
         _warnings(header, totals),

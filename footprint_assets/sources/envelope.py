@@ -2,12 +2,11 @@
 
 python-zstandard's stream reader drops the tail of an unfinished frame without a word. So the frame structure is
 walked here, block header by block header, while the compressed bytes pass by on their way to the decompressor: what
-the decompressor never sees is a frame that does not close. The sha256 of the file comes from the same pass.
+the decompressor never sees is a frame that does not close. Whoever wants the file's hash watches the same bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -176,15 +175,23 @@ class Envelope:
         path: A plain or zstd-compressed file.
         ingest: Limits on size, ratio and checksums.
         read_bytes: Compressed bytes read at a time.
+        watch: Called with the file's bytes, as they are read.
 
     Raises:
         EnvelopeRefused: The file is empty, is a DBZ file, or starts like nothing known.
     """
 
-    def __init__(self, path: Path, ingest: IngestSettings, *, read_bytes: int = READ_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        ingest: IngestSettings,
+        *,
+        read_bytes: int = READ_BYTES,
+        watch: Callable[[bytes | memoryview], object] | None = None,
+    ) -> None:
         self.path = path
         self._ingest = ingest
-        self._hash = hashlib.sha256()
+        self._watch = watch or (lambda _: None)
         try:
             self._file: BinaryIO = path.open("rb", buffering=0)
         except OSError as error:
@@ -220,18 +227,13 @@ class Envelope:
         """Zstd frames seen so far that carry no content checksum."""
         return self._walk.frames_without_checksum
 
-    @property
-    def sha256(self) -> str:
-        """Hexadecimal sha256 of the file's bytes read so far."""
-        return self._hash.hexdigest()
-
     def read(self, size: int) -> bytes:
         """Give the decompressor the next compressed bytes; it calls this, nobody else does."""
         data = self._file.read(size)
         if not data:
             self._walk.finish()
             return b""
-        self._hash.update(data)
+        self._watch(data)
         self.compressed_bytes += len(data)
         self._walk.feed(data)
         return data
@@ -306,7 +308,7 @@ class Envelope:
 
     def _copy(self, target: memoryview) -> int:
         got = self._file.readinto(target)  # type: ignore[attr-defined]
-        self._hash.update(target[:got])
+        self._watch(target[:got])
         self.compressed_bytes += got
         return int(got)
 

@@ -33,6 +33,14 @@ Columns = dict[str, Floats]
 MICROPRICE = "bar5s_microprice_eob"
 BOOK_COLUMNS = ("bar5s_microprice_twa_px", "bar5s_flow_net_vol_bid_sum", "bar5s_flow_net_vol_ask_sum")
 """What the approach reads of ``silver.future.market_by_price_10_bar5s_book``."""
+ATTEMPT_COLUMNS = (
+    "trigger_bar_ts", "approach_start_ts", "lookback_bars", "forward_bars", "attempt_index",
+    "approach_direction", "level_price", "level_price_raw",
+)  # fmt: skip
+EPISODE_COLUMNS = (*("symbol", "episode_id", "touch_id", "touch_event_ts"), *ATTEMPT_COLUMNS)
+"""What it reads of ``silver.future.market_by_price_10_{level}_episodes``."""
+OUTCOME_COLUMNS = ("episode_id", "label_end_ts", "outcome")
+"""What it reads of ``silver.future.market_by_price_10_{level}_outcomes``."""
 TRADE_COLUMNS = (
     *("ts_event", "price_tick", "size"),
     *("aggressor_sign", "aggressor_order_id", "levels_swept"),
@@ -219,13 +227,9 @@ class Day:
         Raises:
             StaleEpisodes: If a trigger bar, or the bar an approach began in, is not among the bars.
         """
-        columns = (
-            "trigger_bar_ts", "approach_start_ts", "lookback_bars", "forward_bars", "attempt_index",
-            "approach_direction", "level_price", "level_price_raw",
-        )  # fmt: skip
         found = []
         for trigger_ns, start_ns, back, ahead, number, direction, price, raw in episodes.select(
-            pl.col(name).to_physical() for name in columns
+            pl.col(name).to_physical() for name in ATTEMPT_COLUMNS
         ).iter_rows():
             place = np.searchsorted(self.start_ns, [trigger_ns, start_ns])
             trigger, start = (int(i) for i in np.minimum(place, len(self.start_ns) - 1))

@@ -26,12 +26,18 @@ from footprint_assets.kernels.episodes import (
     scan,
 )
 from footprint_assets.settings import NANOS_PER_SECOND, PRICE_SCALE, EpisodeSettings
+from footprint_assets.transforms.grid import floats
 from footprint_assets.transforms.level_values import level_polarity, level_values, levels_at
-from footprint_assets.transforms.windows import between, points, ticks_and_sizes
+from footprint_assets.transforms.running import Floats
+from footprint_assets.transforms.windows import points, ticks_and_sizes, times_ns
 
 TABLE = "silver.future.market_by_price_10_level_episodes"
 INPUT_COLUMNS = ("bar_ts", "symbol", "bar5s_microprice_eob", "bar5s_meta_msg_cnt_sum")
 """What the episodes need of ``silver.future.market_by_price_10_bar5s``."""
+TRADE_COLUMNS = ("ts_event", "price_tick", "size")
+"""What they need of ``silver.future.trades_clean``."""
+SERIES_COLUMNS = ("bar_ts", "level_name", "level_price", "level_price_raw")
+"""What they need of ``silver.future.level_series_5s``."""
 FORWARD_COLUMNS = ("forward_bars", "is_truncated_forward", "is_extended_forward", "extension_count")
 """Columns that say what came after the decision."""
 
@@ -72,9 +78,22 @@ def episodes(
     found = _triggers(watched, values, trades_clean, tick_nanos, settings)
     if not len(found):
         return schema.to_frame()
-    day = _Day(bars, trades_clean, session_levels, level_series, level, session, tick_nanos, settings)
+    day = _Day(
+        bars["symbol"][0],
+        bars["bar_ts"].to_physical().to_numpy(),
+        mid=floats(bars["bar5s_microprice_eob"]) * PRICE_SCALE / tick_nanos,
+        is_quiet=floats(bars["bar5s_meta_msg_cnt_sum"]) == 0,
+        ts_ns=times_ns(trades_clean),
+        tick=ticks_and_sizes(trades_clean)[0],
+        level=level,
+        polarity=level_polarity(session_levels, level),
+        session=session,
+        tick_nanos=tick_nanos,
+        settings=settings,
+    )
     raw = dict(zip(_numbers(watched), values["level_price_raw"].to_list(), strict=True))
-    rows = [day.row(found, nth, raw[int(found.start[nth])]) for nth in range(len(found))]
+    known = levels_at((found.start * BAR_NS).tolist(), session_levels, level_series)
+    rows = [day.row(found, nth, raw[int(found.start[nth])], known[nth]) for nth in range(len(found))]
     return pl.DataFrame(rows, schema=schema)
 
 
@@ -143,42 +162,58 @@ def _triggers(
 
 @dataclass(frozen=True)
 class _Day:
-    """What the rows of one level and trade date are read from."""
+    """What the rows of one level and trade date are read from.
 
-    bars: pl.DataFrame
-    trades: pl.DataFrame
-    session_levels: pl.DataFrame
-    level_series: pl.DataFrame
+    Args:
+        symbol: Raw symbol of the contract.
+        bar_ns: Starts of the bars, ascending; int64[bars], ns since the epoch.
+        mid: Microprice at the end of each bar, NaN where the book is empty; float64[bars], ticks.
+        is_quiet: Whether a bar has no record; bool[bars].
+        ts_ns: Times of the trades, ascending; int64[trades], ns since the epoch.
+        tick: Their prices; int64[trades], ticks.
+        level: Name of the level.
+        polarity: +1 a high, -1 a low, 0 neither.
+        session: The trade date's session.
+        tick_nanos: Minimum price increment, 1e-9 points.
+        settings: Distances, durations and parts of the day.
+    """
+
+    symbol: str
+    bar_ns: Int64
+    mid: Floats
+    is_quiet: NDArray[np.bool_]
+    ts_ns: Int64
+    tick: Int64
     level: str
+    polarity: int
     session: Session
     tick_nanos: int
     settings: EpisodeSettings
 
-    def row(self, found: Triggers, nth: int, level_price_raw: float) -> dict[str, object]:
-        """One attempt as a row of the table."""
+    def row(
+        self, found: Triggers, nth: int, level_price_raw: float, known: list[tuple[str, float]]
+    ) -> dict[str, object]:
+        """One attempt as a row of the table; ``known`` are the levels when it was frozen."""
         bar, start, attempt = int(found.bar[nth]), int(found.start[nth]), int(found.attempt[nth])
         level, direction = int(found.level[nth]), int(found.direction[nth])
         trigger_ns = bar * BAR_NS
-        symbol = self.bars["symbol"][0]
-        polarity = level_polarity(self.session_levels, self.level)
-        episode_id = f"{self.session.trade_date}_{symbol}_{self.level}_{trigger_ns}"
-        level_price = points(level, self.tick_nanos)
-        lookback = self._between(bar - self.settings.lookback_bars, bar)
-        until_trigger = self._between(bar - self.settings.lookback_bars, bar + 1)
+        episode_id = f"{self.session.trade_date}_{self.symbol}_{self.level}_{trigger_ns}"
+        lookback = self._bars(bar - self.settings.lookback_bars, bar)
+        until_trigger = self._bars(bar - self.settings.lookback_bars, bar + 1)
         extensions = int((found.retouched == attempt).sum())
         wanted = self.settings.forward_bars + extensions * self.settings.extension_bars
-        forward = self._between(bar + 1, bar + 1 + wanted).height
+        forward = self._bars(bar + 1, bar + 1 + wanted)
         return {
             "episode_id": episode_id,
             "touch_id": episode_id,
             "session_date": self.session.trade_date,
-            "symbol": symbol,
+            "symbol": self.symbol,
             "level_type": self.level,
-            "level_price": level_price,
+            "level_price": points(level, self.tick_nanos),
             "level_price_raw": level_price_raw,
-            "level_polarity": polarity,
+            "level_polarity": self.polarity,
             "approach_direction": direction,
-            "is_standard_approach": direction == polarity if polarity else None,
+            "is_standard_approach": direction == self.polarity if self.polarity else None,
             "approach_start_ts": start * BAR_NS,
             "trigger_bar_ts": trigger_ns,
             "decision_ts": trigger_ns + BAR_NS,
@@ -186,45 +221,44 @@ class _Day:
             "touch_penetration_ticks": self._penetration(until_trigger, level, direction),
             "trigger_kind": "CROSS" if found.is_cross[nth] else "TOUCH",
             "attempt_index": attempt,
-            "lookback_bars": lookback.height,
-            "forward_bars": forward,
-            "is_truncated_lookback": lookback.height < self.settings.lookback_bars,
-            "is_truncated_forward": forward < wanted,
+            "lookback_bars": len(lookback),
+            "forward_bars": len(forward),
+            "is_truncated_lookback": len(lookback) < self.settings.lookback_bars,
+            "is_truncated_forward": len(forward) < wanted,
             "is_extended_forward": extensions > 0,
             "extension_count": extensions,
             "has_gap": self._has_gap(until_trigger),
-            "has_empty_book": bool(until_trigger["bar5s_microprice_eob"].is_null().any()),
-            "nearby_levels": self._nearby(start, level),
+            "has_empty_book": bool(np.isnan(self.mid[until_trigger]).any()),
+            "nearby_levels": self._nearby(known, level),
             "config_hash": config_hash(self.settings),
         }
 
-    def _between(self, first: int, end: int) -> pl.DataFrame:
-        """The bars numbered ``first <= bar < end`` inside trading hours."""
-        ts = self.bars["bar_ts"].to_physical().to_numpy()
+    def _bars(self, first: int, end: int) -> range:
+        """Positions of the bars numbered ``first <= bar < end`` inside trading hours."""
         low = max(first * BAR_NS, self.session.open_ns)
         high = min(end * BAR_NS, self.session.close_ns)
-        i, j = np.searchsorted(ts, [low, high])
-        return self.bars.slice(int(i), max(int(j - i), 0))
+        return range(*np.searchsorted(self.bar_ns, [low, high]).tolist())
 
     def _touch_ns(self, trigger_ns: int, level: int, direction: int) -> int:
-        inside = between(self.trades, trigger_ns, trigger_ns + BAR_NS)
-        nth = first_touch(ticks_and_sizes(inside)[0], level, direction, self.settings.touch_ticks)
-        return int(inside["ts_event"].to_physical()[nth]) if nth >= 0 else trigger_ns + BAR_NS
+        first, end = np.searchsorted(self.ts_ns, [trigger_ns, trigger_ns + BAR_NS])
+        nth = first_touch(self.tick[first:end], level, direction, self.settings.touch_ticks)
+        return int(self.ts_ns[first + nth]) if nth >= 0 else trigger_ns + BAR_NS
 
-    def _penetration(self, until_trigger: pl.DataFrame, level: int, direction: int) -> int:
+    def _penetration(self, until_trigger: range, level: int, direction: int) -> int:
         """Where the microprice stands at the decision, half a tick counting as a whole one beyond."""
-        mid = until_trigger["bar5s_microprice_eob"][-1] * PRICE_SCALE / self.tick_nanos
-        return int(np.floor(direction * (mid - level) + 0.5))
+        return int(np.floor(direction * (self.mid[until_trigger[-1]] - level) + 0.5))
 
-    def _has_gap(self, until_trigger: pl.DataFrame) -> bool:
-        numbers = _numbers(until_trigger)
-        pause = longest_pause(np.array(until_trigger["bar5s_meta_msg_cnt_sum"] == 0, np.bool_))
-        is_missing = numbers[-1] - numbers[0] + 1 > len(numbers)
-        return is_missing or pause * BAR_NS > self.settings.max_gap_seconds * NANOS_PER_SECOND
+    def _has_gap(self, until_trigger: range) -> bool:
+        pause = longest_pause(self.is_quiet[until_trigger])
+        took_ns = self.bar_ns[until_trigger[-1]] - self.bar_ns[until_trigger[0]] + BAR_NS
+        is_missing = took_ns > len(until_trigger) * BAR_NS
+        return bool(is_missing or pause * BAR_NS > self.settings.max_gap_seconds * NANOS_PER_SECOND)
 
-    def _nearby(self, start: int, level: int) -> list[str]:
-        """Other levels close to the frozen one, of those known when it was frozen."""
-        known = levels_at(start * BAR_NS, self.session_levels, self.level_series)
-        distance = np.abs(_ticks(known["level_price"], self.tick_nanos) - level)
-        near = known["level_name"].filter(pl.Series(distance <= self.settings.nearby_ticks, dtype=pl.Boolean))
-        return [name for name in near.to_list() if name != self.level]
+    def _nearby(self, known: list[tuple[str, float]], level: int) -> list[str]:
+        """Other levels close to the frozen one."""
+        reach = self.settings.nearby_ticks
+        return [
+            name
+            for name, price in known
+            if name != self.level and abs(round(price * PRICE_SCALE / self.tick_nanos) - level) <= reach
+        ]

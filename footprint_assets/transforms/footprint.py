@@ -179,11 +179,13 @@ def bars_of_trades(
     schema = contracts.load(BAR_TABLE).polars_schema
     own = pl.Schema({name: dtype for name, dtype in schema.items() if not is_context_column(name)})
     ticks = _Ticks(tick_size_points, rules.ticks_per_row)
-    frames = [
-        _bar_rows(built.trades, built.bars, built.summary, session, built.ids, ticks)
-        for built in _built(trades, session, bars, rules)
-    ]
-    return _conform(pl.concat(frames), own) if frames else own.to_frame()
+    running, summaries = [], []
+    for built in _built(trades, session, bars, rules):
+        running.append(_running_columns(built, session, ticks))
+        summaries.append(built.summary)
+    if not running:
+        return own.to_frame()
+    return _conform(_bar_rows(pl.concat(running), np.concatenate(summaries), ticks), own)
 
 
 @dataclass(frozen=True)
@@ -330,47 +332,42 @@ def _price_rows(
     )
 
 
-def _bar_rows(
-    trades: kernel.Trades,
-    bars: Bars,
-    summary: NDArray[Any],
-    session: SessionTimes,
-    bar_ids: pl.DataFrame,
-    ticks: _Ticks,
-) -> pl.DataFrame:
-    """One row a bar: its own summary, the session so far, and the indicators over the bars so far."""
-    columns = {name: _series(summary[name]) for name in kernel.BAR.names or ()}
+def _running_columns(built: _Built, session: SessionTimes, ticks: _Ticks) -> pl.DataFrame:
+    """What a bar owes to the bars of its type before it: ids, the session so far, indicators, changes."""
+    trades, bars, summary = built.trades, built.bars, built.summary
+    return built.ids.with_columns(
+        *_session_columns(trades, bars, summary, session),
+        *_indicator_columns(trades, bars, summary, ticks),
+        pl.Series("is_complete", bars.is_complete),
+        _value_area_overlap(summary).alias("value_area_overlap"),
+        _series(summary["delta"]).diff().alias("delta_change"),
+        (_series(summary["poc_row"]).diff() * ticks.ticks_per_row).alias("poc_change_ticks"),
+    )
+
+
+def _bar_rows(running: pl.DataFrame, summary: NDArray[Any], ticks: _Ticks) -> pl.DataFrame:
+    """One row a bar, of all types: what the bars before it say, and its own summary."""
     duration = pl.col("bar_end_ts") - pl.col("bar_ts")
     seconds = duration / NANOS_PER_SECOND
     low_row = pl.col("low_tick") // ticks.ticks_per_row
     height = pl.col("high_tick") - pl.col("low_tick")
     known_volume = pl.col("ask_volume") + pl.col("bid_volume")
-    return (
-        pl.DataFrame(columns)
-        .with_columns(
-            *bar_ids,
-            *_price_columns(summary, ticks),
-            *_session_columns(trades, bars, summary, session),
-            *_indicator_columns(trades, bars, summary, ticks),
-            pl.Series("is_complete", bars.is_complete),
-            pl.Series("vwap", (summary["open_tick"] + _mean_offset(summary)) * ticks.tick_size_points),
-            pl.Series("vwap_std", _tick_std(summary) * ticks.tick_size_points),
-            pl.Series("value_area_overlap", _value_area_overlap(summary)),
-            (pl.col("volume") / pl.col("trades")).alias("avg_trade_size"),
-            pl.col("poc_volume").alias("max_cluster_volume"),
-            (100 * pl.col("delta") / known_volume).alias("delta_pct"),
-            (100 * pl.col("value_area_volume") / pl.col("volume")).alias("value_area_volume_pct"),
-            (pl.col("buy_imbalance_count") - pl.col("sell_imbalance_count")).alias("imbalance_net"),
-            _position(pl.col("poc_row") - low_row, pl.col("rows") - 1).alias("poc_position"),
-            _position(pl.col("close_tick") - pl.col("low_tick"), height).alias("close_position"),
-            pl.col("delta").diff().alias("delta_change"),
-            (pl.col("poc_row").diff() * ticks.ticks_per_row).alias("poc_change_ticks"),
-        )
-        .with_columns(
-            duration.alias("duration_ns"),
-            pl.when(duration > 0).then(pl.col("volume") / seconds).alias("volume_per_second"),
-            pl.when(duration > 0).then(pl.col("trades") / seconds).alias("trades_per_second"),
-        )
+    return running.with_columns(
+        *(_series(summary[name], name) for name in kernel.BAR.names or ()),
+        *_price_columns(summary, ticks),
+        pl.Series("vwap", (summary["open_tick"] + _mean_offset(summary)) * ticks.tick_size_points),
+        pl.Series("vwap_std", _tick_std(summary) * ticks.tick_size_points),
+    ).with_columns(
+        (pl.col("volume") / pl.col("trades")).alias("avg_trade_size"),
+        pl.col("poc_volume").alias("max_cluster_volume"),
+        (100 * pl.col("delta") / known_volume).alias("delta_pct"),
+        (100 * pl.col("value_area_volume") / pl.col("volume")).alias("value_area_volume_pct"),
+        (pl.col("buy_imbalance_count") - pl.col("sell_imbalance_count")).alias("imbalance_net"),
+        _position(pl.col("poc_row") - low_row, pl.col("rows") - 1).alias("poc_position"),
+        _position(pl.col("close_tick") - pl.col("low_tick"), height).alias("close_position"),
+        duration.alias("duration_ns"),
+        pl.when(duration > 0).then(pl.col("volume") / seconds).alias("volume_per_second"),
+        pl.when(duration > 0).then(pl.col("trades") / seconds).alias("trades_per_second"),
     )
 
 

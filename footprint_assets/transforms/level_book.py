@@ -61,6 +61,7 @@ def level_book(
         The families ``lvldepth``, ``lvl``, ``lvlliq``, ``lvlflow``, ``lvl_flow``, ``lvlwall`` and ``lvlofi`` of the
         approach table in its order, row by row of ``asked``; float64[rows] each, NaN for null.
     """
+    asked, nth = _once(asked)
     edges = kernel.band_edges(round(tick_size * PRICE_SCALE))
     around = level_flow(grid, asked, edges)
     at_rest = level_depth(grid, asked, edges)
@@ -76,7 +77,20 @@ def level_book(
         | columns.wall_columns(at_rest, tick_size)
         | columns.imbalance_columns(grid, asked, settings)
     )
-    return {f"bar5s_{name}": values for name, values in measures.items()}
+    return {f"bar5s_{name}": values[nth] for name, values in measures.items()}
+
+
+def _once(asked: kernel.Rows) -> tuple[kernel.Rows, Int64]:
+    """Every row that is asked for, level by level in time order, and which of them each row was.
+
+    The windows of two attempts at a level that stands still overlap: up to half of the rows are asked for twice.
+    """
+    order = np.lexsort(asked)
+    ordered = np.array(asked)[:, order]
+    is_new = np.concatenate(([True], (np.diff(ordered) != 0).any(axis=0)))[: len(order)]
+    nth = np.empty_like(order)
+    nth[order] = np.cumsum(is_new) - 1
+    return kernel.Rows(*ordered[:, is_new]), nth
 
 
 def rows_asked(

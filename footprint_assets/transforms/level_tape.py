@@ -34,6 +34,7 @@ class Aggressors:
         order: Number of the aggressing order.
         order_size: Contracts of that order.
         levels_swept: Distinct prices it traded at.
+        signed_before: Contracts of buyers minus those of sellers before each trade, and after the last; int64[trades + 1].
         large_order: Smallest size of a large order, contracts; None without enough history.
     """
 
@@ -41,17 +42,20 @@ class Aggressors:
     order: Counts
     order_size: Counts
     levels_swept: Counts
+    signed_before: Counts
     large_order: int | None
 
     @classmethod
     def of(cls, trades_clean: pl.DataFrame, large_order: int | None) -> Aggressors:
         """The aggressors of ``trades_clean`` rows."""
         order_size = trades_clean.select(pl.col("size").sum().over("aggressor_order_id"))["size"]
+        sign = np.array(trades_clean["aggressor_sign"], np.int64)
         return cls(
-            sign=np.array(trades_clean["aggressor_sign"], np.int64),
+            sign=sign,
             order=np.array(trades_clean["aggressor_order_id"], np.int64),
             order_size=np.array(order_size, np.int64),
             levels_swept=np.array(trades_clean["levels_swept"], np.int64),
+            signed_before=np.concatenate(([0], np.cumsum(np.array(trades_clean["size"], np.int64) * sign))),
             large_order=large_order,
         )
 
@@ -142,7 +146,7 @@ def _session(day: Day, attempt: Attempt, aggressors: Aggressors, band: int) -> C
 def _delta_per_tick(day: Day, attempt: Attempt, aggressors: Aggressors) -> Floats:
     """Signed volume since the approach began, at any price, per tick gained; NaN below one tick."""
     since = slice(attempt.start, attempt.end)
-    signed = np.concatenate((np.zeros(1, np.int64), np.cumsum(day.tape.size * aggressors.sign)))
+    signed = aggressors.signed_before
     pushed = signed[day.trades_so_far[since]] - signed[day.trades_before[attempt.start]]
     path = day.distance(attempt)[since] * attempt.direction
     gained = (path - path[0]) / day.tick_size

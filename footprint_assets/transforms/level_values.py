@@ -6,6 +6,8 @@ a level need not know which of the two it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from footprint_assets.kernels.bar5s import BAR_NS
@@ -48,23 +50,33 @@ def level_values(
     )
 
 
-def levels_at(bar_ns: int, session_levels: pl.DataFrame, level_series: pl.DataFrame) -> pl.DataFrame:
-    """Every level that is known at the end of one bar.
+def levels_at(
+    bars_ns: Sequence[int], session_levels: pl.DataFrame, level_series: pl.DataFrame
+) -> list[list[tuple[str, float]]]:
+    """Every level that is known at the end of each of some bars.
 
     Args:
-        bar_ns: Start of the bar, ns since the epoch.
+        bars_ns: Starts of the bars, ns since the epoch.
         session_levels: Rows of ``silver.future.session_levels`` of one contract and trade date.
         level_series: Rows of ``silver.future.level_series_5s`` of the same.
 
     Returns:
-        ``level_name`` and ``level_price`` (points), sorted by name.
+        Of each bar the names and prices (points) of its levels, sorted by name.
     """
-    known_ns = bar_ns + BAR_NS
-    valid_from, valid_to = (pl.col(name).to_physical() for name in ("valid_from_ts", "valid_to_ts"))
-    static = session_levels.filter(valid_from <= known_ns, (valid_to > known_ns) | valid_to.is_null())
-    moving = level_series.filter(pl.col("bar_ts").to_physical() == bar_ns)
-    columns = ("level_name", "level_price")
-    return pl.concat([static.select(columns), moving.select(columns)]).sort("level_name")
+    span = pl.col("valid_from_ts", "valid_to_ts").to_physical()
+    static = session_levels.select("level_name", "level_price", span).rows()
+    bar_ns = pl.col("bar_ts").to_physical()
+    moving = level_series.filter(bar_ns.is_in(list(bars_ns))).select(bar_ns, "level_name", "level_price")
+    known: dict[int, list[tuple[str, float]]] = {bar: [] for bar in bars_ns}
+    for bar, name, price in moving.iter_rows():
+        known[bar].append((name, price))
+    for bar, levels in known.items():
+        end = bar + BAR_NS
+        levels += [
+            (n, px) for n, px, since, until in static if since <= end and (until is None or until > end)
+        ]
+        levels.sort()
+    return [known[bar] for bar in bars_ns]
 
 
 def level_polarity(session_levels: pl.DataFrame, level: str) -> int:

@@ -30,12 +30,16 @@ from footprint_assets.kernels.labels import (
     weighted_distance,
 )
 from footprint_assets.settings import HORIZONS, NANOS_PER_SECOND, PRICE_SCALE, LabelSettings
-from footprint_assets.transforms.windows import between, points, ticks_and_sizes, times_ns
+from footprint_assets.transforms.grid import floats
+from footprint_assets.transforms.running import Floats, as_of
+from footprint_assets.transforms.windows import points, ticks_and_sizes, times_ns
 
 TABLE = "silver.future.market_by_price_10_level_outcomes"
 BEST_BID, BEST_ASK = "bar5s_shape_bid_px_l00_eob", "bar5s_shape_ask_px_l00_eob"
 INPUT_COLUMNS = ("bar_ts", BEST_BID, BEST_ASK)
 """What the outcomes need of ``silver.future.market_by_price_10_bar5s``."""
+TRADE_COLUMNS = ("ts_event", "price_tick", "size")
+"""What they need of ``silver.future.trades_clean``."""
 BARRIER_TICKS = {"4t": 4, "8t": 8, "16t": 16}
 ATR_BARRIER = "atr1"
 """One 14-bar average true range of one-minute bars."""
@@ -72,10 +76,14 @@ def outcomes(
     schema = contracts.load(TABLE).polars_schema
     if episodes.is_empty():
         return schema.to_frame()
+    minutes = ohlcv.filter(pl.col("interval") == "1m").sort("bar_ts")
     day = _Day(
-        trades=trades_clean,
-        bars=bars,
-        minutes=ohlcv.filter(pl.col("interval") == "1m"),
+        times_ns(trades_clean),
+        *ticks_and_sizes(trades_clean),
+        bar_ns=bars["bar_ts"].to_physical().to_numpy(),
+        best=(floats(bars[BEST_BID]), floats(bars[BEST_ASK])),
+        minute_end_ns=minutes["bar_ts"].to_physical().to_numpy() + MINUTE_NS,
+        atr=floats(minutes["atr_14"]),
         session=session,
         tick_nanos=round(tick_size * PRICE_SCALE),
         settings=settings,
@@ -131,11 +139,28 @@ class _Path:
 
 @dataclass(frozen=True)
 class _Day:
-    """What the paths of one contract and trade date are read from."""
+    """What the paths of one contract and trade date are read from.
 
-    trades: pl.DataFrame
-    bars: pl.DataFrame
-    minutes: pl.DataFrame
+    Args:
+        ts_ns: Times of the trades, ascending; int64[trades], ns since the epoch.
+        tick: Their prices; int64[trades], ticks.
+        size: Their sizes; int64[trades], contracts.
+        bar_ns: Starts of the five-second bars, ascending; int64[bars], ns since the epoch.
+        best: Best bid and best ask at the end of each bar, NaN where not known; float64[bars] each, points.
+        minute_end_ns: Ends of the one-minute bars, ascending; int64[minutes], ns since the epoch.
+        atr: Their average true ranges, NaN where not known; float64[minutes], points.
+        session: The trade date's session.
+        tick_nanos: Minimum price increment, 1e-9 points.
+        settings: The labels' settings.
+    """
+
+    ts_ns: Int64
+    tick: Int64
+    size: Int64
+    bar_ns: Int64
+    best: tuple[Floats, Floats]
+    minute_end_ns: Int64
+    atr: Floats
     session: Session
     tick_nanos: int
     settings: LabelSettings
@@ -146,18 +171,19 @@ class _Day:
         direction = _int(episode["approach_direction"])
         level = self._ticks(_float(episode["level_price"]))
         observed_ns = self._observed_ns(decision_ns)
-        after = between(self.trades, decision_ns, decision_ns + observed_ns)
-        tick, size = ticks_and_sizes(after)
-        before = ticks_and_sizes(between(self.trades, trigger_ns, decision_ns))[0][-1:]
-        at_decision = direction * (before - level)
+        first, decided, end = np.searchsorted(
+            self.ts_ns, [trigger_ns, decision_ns, decision_ns + observed_ns]
+        )
+        after = slice(decided, end)
+        at_decision = direction * (self.tick[first:decided][-1:] - level)
         if episode["trigger_kind"] == "CROSS":
             # The quotes jumped the band. A last trade that still stands before the level is no price of this moment.
             at_decision = at_decision[at_decision > 0]
         nothing = np.zeros(len(at_decision), np.int64)
         return _Path(
-            elapsed_ns=np.concatenate((nothing, times_ns(after) - decision_ns)),
-            distance=np.concatenate((at_decision, direction * (tick - level))),
-            size=np.concatenate((nothing, size)),
+            elapsed_ns=np.concatenate((nothing, self.ts_ns[after] - decision_ns)),
+            distance=np.concatenate((at_decision, direction * (self.tick[after] - level))),
+            size=np.concatenate((nothing, self.size[after])),
             first_trade=len(at_decision),
             decision_ns=decision_ns,
             observed_ns=observed_ns,
@@ -172,25 +198,24 @@ class _Day:
     def _observed_ns(self, decision_ns: int) -> int:
         """Time after a decision, at most the longest asked for, in which no bar is missing and trading is open."""
         longest_ns = max(*HORIZONS, self.settings.score_end_seconds) * NANOS_PER_SECOND
-        after = self.bars["bar_ts"].to_physical().to_numpy()
-        after = after[(after >= decision_ns) & (after < decision_ns + longest_ns)]
+        after = self.bar_ns[slice(*np.searchsorted(self.bar_ns, [decision_ns, decision_ns + longest_ns]))]
         expected = decision_ns + BAR_NS * np.arange(len(after))
         unbroken = int(np.logical_and.accumulate(after == expected).sum())
         return max(min(unbroken * BAR_NS, self.session.close_ns - decision_ns), 0)
 
     def _atr_ticks(self, decision_ns: int) -> int | None:
         """One average true range of the last minute bar that had ended, to the nearest tick."""
-        ended = self.minutes.filter(pl.col("bar_ts").to_physical() + MINUTE_NS <= decision_ns)["atr_14"]
-        if ended.is_empty() or ended[-1] is None:
+        atr = float(as_of(self.minute_end_ns, self.atr, np.array([decision_ns]))[0])
+        if np.isnan(atr):
             return None
-        nearest = int(np.floor(ended[-1] * PRICE_SCALE / self.tick_nanos + 0.5))
-        return max(nearest, self.settings.atr_min_ticks)
+        return max(int(np.floor(atr * PRICE_SCALE / self.tick_nanos + 0.5)), self.settings.atr_min_ticks)
 
     def _entries(self, trigger_ns: int, level: int, direction: int) -> tuple[int | None, int | None]:
         """Entries with and against the approach: the opposite best quote at the decision, plus slippage."""
-        quotes = self.bars.filter(pl.col("bar_ts").to_physical() == trigger_ns)
-        best = [quotes[name][0] if quotes.height else None for name in (BEST_BID, BEST_ASK)]
-        sold, bought = (None if px is None else direction * (self._ticks(px) - level) for px in best)
+        nth = int(np.searchsorted(self.bar_ns, trigger_ns))
+        is_there = nth < len(self.bar_ns) and self.bar_ns[nth] == trigger_ns
+        best = [float(quotes[nth]) if is_there else np.nan for quotes in self.best]
+        sold, bought = (None if np.isnan(px) else direction * (self._ticks(px) - level) for px in best)
         ahead, back = (bought, sold) if direction > 0 else (sold, bought)
         slippage = self.settings.slippage_ticks
         return (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from footprint_assets.calendar import Session
+from footprint_assets.kernels.book_events import UNDEF_PRICE
+from footprint_assets.kernels.event_order import earlier_equals
 from footprint_assets.transforms.book import aggressor_sign
 from footprint_assets.transforms.deliveries import EVENT_ORDER, DeliveryTally, merge_deliveries
 from footprint_assets.transforms.sessions import session_columns
@@ -82,4 +84,7 @@ def clean_trades(
 
 
 def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pl.int_range(pl.len()).over(TRADE_IDENTITY).alias("_copy"))
+    """Number equal fills of one event in their order; rows stand in event order."""
+    known = rows.select(TRADE_IDENTITY).with_columns(pl.col("price").fill_null(int(UNDEF_PRICE)))
+    columns = (column.to_physical().to_numpy() for column in known)
+    return rows.with_columns(pl.Series("_copy", earlier_equals(*columns)))

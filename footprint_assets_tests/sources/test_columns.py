@@ -7,12 +7,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint_assets.sources.columns import CATEGORIES, BookBuffer, Columns, to_columns
+from footprint_assets.contracts import load
+from footprint_assets.sources.columns import CATEGORIES, BookBuffer, BookMemory, Columns, to_columns
 from footprint_assets.sources.dbn import Chunk, DbnReader
+from footprint_assets.sources.frames import to_frame
 from footprint_assets.sources.records import UNDEF_PRICE, upgrade
 from footprint_assets_tests.conftest import REPOSITORY
 from footprint_assets_tests.sources.dbn_files import DAY_NS, END, ESM4, ESU4, INGEST, START, records
@@ -96,29 +99,55 @@ def test_the_compiled_transposition_equals_a_conversion_of_one_record_at_a_time(
         assert as_lists(columns) == slow_book(rows[kept], 100 + np.flatnonzero(kept))
 
 
-def test_rows_are_conserved_over_chunks_and_the_buffer_is_reused() -> None:
+@pytest.mark.parametrize("capacity", [1, 7, 256, 1000])
+def test_a_full_buffer_is_given_away_and_the_chunk_goes_on_in_the_next(capacity: int) -> None:
     rows = records("mbp-10", 1000)
     rows["instrument_id"][::3] = ESU4
-    buffer = BookBuffer({ESM4}, START, START + 700 * 10**9, capacity=600)
-    seen, skipped = 0, 0
+    buffer = BookBuffer(BookMemory(capacity), {ESM4}, START, START + 700 * 10**9)
+    taken, skipped = [], 0
     for start in range(0, 1000, 300):
-        buffer.append(chunk_of(rows[start : start + 300], start))
-        columns = buffer.columns()
-        seen += columns.rows
-        skipped += sum(columns.skipped.values())
-        buffer.clear()
-    assert seen + skipped == 1000
-    assert buffer.columns().rows == 0
+        chunk, seen = chunk_of(rows[start : start + 300], start), 0
+        while (seen := buffer.append(chunk, seen)) < len(chunk.records):
+            taken.append(buffer.take())
+            assert taken[-1].rows == capacity
+    taken.append(buffer.take())
+    skipped = sum(sum(columns.skipped.values()) for columns in taken)
+    wanted = (rows["instrument_id"] == ESM4) & (rows["ts_event"] < START + 700 * 10**9)
+    assert skipped == 1000 - wanted.sum()
+    given = [as_lists(columns) for columns in taken if columns.rows]
+    whole = {name: [cell for part in given for cell in part[name]] for name in given[0]}
+    assert whole == slow_book(rows[wanted], np.flatnonzero(wanted))
 
 
-def test_chunks_collect_behind_each_other_until_the_buffer_is_cleared() -> None:
+def test_chunks_collect_behind_each_other() -> None:
     rows = records("mbp-10", 30)
-    buffer = BookBuffer(None, *ALL_TIME, capacity=30)
+    buffer = BookBuffer(BookMemory(64), None, *ALL_TIME)
     for start in (0, 10, 20):
         assert buffer.append(chunk_of(rows[start : start + 10], start)) == 10
-    assert as_lists(buffer.columns()) == slow_book(rows, np.arange(30))
-    with pytest.raises(ValueError, match="do not fit"):
-        buffer.append(chunk_of(rows[:1]))
+    assert as_lists(buffer.take()) == slow_book(rows, np.arange(30))
+    assert buffer.take().rows == 0
+
+
+def test_memory_is_filled_again_when_nobody_holds_its_rows_and_never_before() -> None:
+    rows = records("mbp-10", 40)
+    buffer = BookBuffer(BookMemory(10), None, *ALL_TIME)
+    schema = load("bronze.future.market_by_price_10").polars_schema
+
+    def next_frame(start: int) -> pl.DataFrame:
+        buffer.append(chunk_of(rows[start : start + 10], start))
+        return to_frame(buffer.take(), schema, "ESM4")
+
+    def address(frame: pl.DataFrame) -> int:
+        return frame["record_index"].to_arrow().buffers()[1].address
+
+    held = [next_frame(start) for start in (0, 10)]
+    column = held.pop()["bid_px_00"]
+    third = next_frame(20)
+    assert held[0]["record_index"].to_list() == list(range(10))
+    assert column.to_list() == rows["bid_px_00"][10:20].tolist()
+    gone = address(third)
+    del third
+    assert gone in {address(next_frame(start)) for start in (30, 30, 30)}
 
 
 def test_a_price_column_without_holes_carries_no_null_mask() -> None:

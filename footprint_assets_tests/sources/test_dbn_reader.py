@@ -50,10 +50,11 @@ def test_every_record_of_a_file_comes_out_once_and_in_order(tmp_path: Path) -> N
     assert (totals.records, totals.yielded, totals.quarantined, totals.other_schema) == (1000, 1000, {}, {})
 
 
-def test_the_sha256_of_the_file_comes_from_the_same_pass(tmp_path: Path) -> None:
+def test_the_sha256_of_a_verdict_is_that_of_the_bytes_judged(tmp_path: Path) -> None:
     for name, content in (("a.dbn", plain()), ("b.dbn.zst", zst(plain()))):
-        _, totals = drain(write(tmp_path, content, name), "mbp-10")
-        assert totals.sha256 == hashlib.sha256(content).hexdigest()
+        verdict = verify(write(tmp_path, content, name), INGEST)
+        assert verdict.sha256 == hashlib.sha256(content).hexdigest()
+        assert (totals := verdict.totals) is not None
         assert totals.compressed_bytes == len(content)
         assert totals.decompressed_bytes == len(plain())
 

@@ -55,12 +55,8 @@ def test_a_level_nobody_states_is_null():
 def test_the_levels_at_a_bar_are_those_known_at_its_end():
     static = levels({}, {"level_name": "OR_HIGH", "valid_from_ts": OPEN + BAR + 1})
     moving = series("SMA_90", [None, 4])
-    assert levels_at(OPEN, static, moving)["level_name"].to_list() == ["PM_HIGH"]
-    assert levels_at(OPEN + BAR, static, moving).rows() == [
-        ("OR_HIGH", LEVEL_PRICE),
-        ("PM_HIGH", LEVEL_PRICE),
-        ("SMA_90", LEVEL_PRICE + 1),
-    ]
+    later = [("OR_HIGH", LEVEL_PRICE), ("PM_HIGH", LEVEL_PRICE), ("SMA_90", LEVEL_PRICE + 1)]
+    assert levels_at([OPEN + BAR, OPEN], static, moving) == [later, [("PM_HIGH", LEVEL_PRICE)]]
 
 
 @pytest.mark.parametrize(
