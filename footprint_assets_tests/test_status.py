@@ -12,7 +12,7 @@ from footprint_assets.assets.levels import keys_of
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import LevelSettings, Settings
 from footprint_assets.status import status
-from footprint_assets.transforms.book_pass import STREAMS
+from footprint_assets.transforms.book_pass import TABLES as TABLES_OF_BOOK
 from footprint_assets_tests.small_market import (
     DAY,
     KEYS,
@@ -60,7 +60,7 @@ def test_a_table_without_a_source_is_empty_and_current(tmp_path: Path) -> None:
         "bronze.future.definition",
         "bronze.future.statistics",
         "silver.future.market_by_price_10_clean",
-        *STREAMS,
+        *TABLES_OF_BOOK,
         "silver.future.level_series_5s",
         "silver.future.prior_sessions",
         "silver.future.market_by_price_10_bar5s_ext",

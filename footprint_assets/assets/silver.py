@@ -11,7 +11,7 @@ from footprint_assets.settings import Roots
 from footprint_assets.tables import Batch, Scope, TableInput
 from footprint_assets.transforms.book import clean_book
 from footprint_assets.transforms.book_batch import INPUT_COLUMNS
-from footprint_assets.transforms.book_pass import STREAMS
+from footprint_assets.transforms.book_pass import TABLES as TABLES_OF_BOOK
 from footprint_assets.transforms.book_pass import book_pass as tables_of_book
 from footprint_assets.transforms.deliveries import DeliveryTally
 from footprint_assets.transforms.dwell import BBO_COLUMNS
@@ -45,7 +45,7 @@ def market_by_price_10_clean(scope: Scope, market_by_price_10: TableInput) -> It
 
 
 @lake_stream_assets(
-    *STREAMS,
+    *TABLES_OF_BOOK,
     inputs={"book": "silver.future.market_by_price_10_clean"},
     config=lambda settings: (Roots(settings.roots),),
 )
@@ -55,7 +55,7 @@ def book_pass(scope: Scope, book: TableInput) -> Iterator[Batch]:
     Input: the clean book. Five-second tables have one row a bar of the grid from the first to the last record.
     """
     for symbol in book.symbols():
-        yield Batch(symbol, table=next(iter(STREAMS)))
+        yield Batch(symbol, table=TABLES_OF_BOOK[0])
         with book.open(symbol) as partition:
             batches = partition.frames(columns=list(INPUT_COLUMNS))
             for table, rows in tables_of_book(

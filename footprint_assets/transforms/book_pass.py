@@ -16,27 +16,30 @@ from footprint_assets.calendar import Session
 from footprint_assets.transforms import bar5s, bar5s_book, bbo, price5s, shocks
 from footprint_assets.transforms.book_batch import BookBatch, book_batches
 
+Frames = pl.DataFrame | tuple[pl.DataFrame, ...]
+
 
 class BookStream(Protocol):
-    """A table in the making: rows come out as batches go in, the rest at the end."""
+    """Tables in the making: rows come out as batches go in, the rest at the end; one frame a table."""
 
-    def push(self, batch: BookBatch) -> pl.DataFrame:
+    def push(self, batch: BookBatch) -> Frames:
         """The rows a batch completes."""
         ...
 
-    def finish(self) -> pl.DataFrame:
+    def finish(self) -> Frames:
         """The rows that only the end of the book completes."""
         ...
 
 
-STREAMS: dict[str, Callable[[int], BookStream]] = {
-    bar5s.TABLE: bar5s.BarStream,
-    bar5s_book.TABLE: bar5s_book.BookBarStream,
-    price5s.TABLE: price5s.Price5sStream,
-    shocks.TABLE: shocks.ShockStream,
-    bbo.TABLE: bbo.BboStream,
+STREAMS: dict[tuple[str, ...], Callable[[int], BookStream]] = {
+    (bar5s.TABLE, bar5s_book.TABLE): bar5s.BarStream,
+    (price5s.TABLE,): price5s.Price5sStream,
+    (shocks.TABLE,): shocks.ShockStream,
+    (bbo.TABLE,): bbo.BboStream,
 }
-"""What the pass makes: by table key, how a stream for one contract is opened, given its tick size in 1e-9 points."""
+"""What the pass makes: by table keys, how a stream for one contract is opened, given its tick size in 1e-9 points."""
+TABLES = tuple(key for keys in STREAMS for key in keys)
+"""Table keys of the pass."""
 
 
 def book_pass(
@@ -59,15 +62,18 @@ def book_pass(
     Raises:
         BookRowsRefused: If rows are out of order, of another session or contract, or off the tick grid.
     """
-    streams = {key: opened(tick_size_nanos) for key, opened in STREAMS.items()}
+    streams = {keys: opened(tick_size_nanos) for keys, opened in STREAMS.items()}
     # Unpacking and the split of the flow go with the reading: on the second core.
     with contextlib.closing(ahead(book_batches(batches, session))) as unpacked:
         for batch in unpacked:
-            for key, stream in streams.items():
-                rows = stream.push(batch)
-                if rows.height:
-                    yield key, rows
-    for key, stream in streams.items():
-        rows = stream.finish()
-        if rows.height:
-            yield key, rows
+            for keys, stream in streams.items():
+                yield from _rows(keys, stream.push(batch))
+    for keys, stream in streams.items():
+        yield from _rows(keys, stream.finish())
+
+
+def _rows(keys: tuple[str, ...], frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The frames of a stream that have rows, each with its table."""
+    for key, frame in zip(keys, (frames,) if isinstance(frames, pl.DataFrame) else frames, strict=True):
+        if frame.height:
+            yield key, frame

@@ -8,7 +8,7 @@ from itertools import pairwise
 import polars as pl
 
 from footprint_assets import calendar as cme
-from footprint_assets.transforms.bar5s_book import BookBarStream
+from footprint_assets.transforms.bar5s import BarStream
 from footprint_assets.transforms.book_batch import book_batches
 from footprint_assets_tests.kernels.bar5s_records import F_LAST, START, TICK
 from footprint_assets_tests.kernels.bar5s_reference import BAR, POINT, Record
@@ -19,11 +19,11 @@ FIRST_BAR = START // BAR * BAR
 
 def book_bars(rows: pl.DataFrame, cuts=()) -> pl.DataFrame:
     edges = [0, *sorted(cuts), rows.height]
-    stream = BookBarStream(TICK)
+    stream = BarStream(TICK)
     parts = [
-        stream.push(b) for b in book_batches((rows.slice(a, b - a) for a, b in pairwise(edges)), SESSION)
+        stream.push(b)[1] for b in book_batches((rows.slice(a, b - a) for a, b in pairwise(edges)), SESSION)
     ]
-    return pl.concat([*parts, stream.finish()])
+    return pl.concat([*parts, stream.finish()[1]])
 
 
 def ladders(bid, bid_size, ask, ask_size):
