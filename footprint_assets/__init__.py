@@ -6,9 +6,32 @@ tables in, tables out). On top of them stand the rooms that know Dagster: ``part
 ``lake_asset``, ``assets``, ``checks``, ``jobs``, ``build``, ``definitions`` and ``cli``.
 """
 
+import hashlib
 import os
+import sys
+from pathlib import Path
 
 # Polars' jemalloc makes four arenas a core, and each keeps the pages of its largest batch: memory would grow with the
 # machine, not with the data. Pages given back lazily (MADV_FREE) would still count as ours. Polars adds its own options when
 # it is first imported; whoever sets the variable decides.
 os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:4,muzzy_decay_ms:0")
+
+
+def _keep_compiled_kernels_apart() -> None:
+    """Give every version of the kernels a cache of its own.
+
+    Numba notices a change in the file of a compiled function, not in the files of the functions compiled into it: after
+    an update it would run old code on new arrays.
+    """
+    package, code = Path(__file__).parent, hashlib.sha256()
+    for file in sorted(package.glob("kernels/*.py")):
+        code.update(file.read_bytes())
+    version = f"kernels-{code.hexdigest()[:16]}"
+    root = Path(os.environ.get("NUMBA_CACHE_DIR") or package / "__pycache__")
+    cache = root if root.name == version else root / version  # a child process finds its parent's
+    os.environ["NUMBA_CACHE_DIR"] = str(cache)
+    if (numba := sys.modules.get("numba")) is not None:  # it read the environment when it was imported
+        numba.config.CACHE_DIR = str(cache)
+
+
+_keep_compiled_kernels_apart()

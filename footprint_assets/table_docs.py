@@ -144,6 +144,9 @@ def settings_page() -> str:
         "Settings are environment variables, or lines of a `.env` file in the working directory; the environment "
         "wins. Lists and `FOOTPRINT_ROOTS` are written as JSON. Times are Eastern wall time. A table is recomputed "
         "when a setting it depends on changes, and only then.",
+        "`FOOTPRINT_THREADS` is a switch of the process, not a setting of the numbers: 2 threads by default (files are "
+        "decoded and row groups written beside the computing one), 1 in the workers of a backfill, where every core has "
+        "a trade date of its own. The bytes written are the same.",
         _table(["variable", "default", "meaning"], rows),
         "A root of `FOOTPRINT_ROOTS`, such as "
         '`{"ES": {"tick_size_nanos": 250000000, "point_value": 50.0}}`, has:',
