@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from functools import cache, reduce
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import chain, pairwise
+from typing import Any
 
 import polars as pl
+from numpy.typing import NDArray
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.checks.finding import Check, Finding
+from footprint_assets.kernels.book_events import LEVELS, UNDEF_PRICE
+from footprint_assets.kernels.ladder import broken_ladders
+from footprint_assets.lake.manifest import TimeRange
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import PRICE_SCALE, FootprintSettings
 from footprint_assets.tables import Scope, TableInput, sessions_before
@@ -31,7 +36,6 @@ PROFILE_PRICE = "silver.future.volume_profile_price"
 FIRST_HOURS = "gold.future.market_by_price_10_first3h"
 FILTERED_BARS = "gold.future.market_by_price_10_bar5s_filtered"
 
-LEVELS = range(10)
 PRICE_TOLERANCE = 1e-9
 """Points by which a volume-weighted price may leave the range of its trades through float rounding."""
 
@@ -101,15 +105,24 @@ def book_trades_match(bench: Workbench, day: dt.date) -> list[Finding]:
 
 def _traded(bench: Workbench, key: str, day: dt.date, symbol: str) -> tuple[int, int]:
     """Volume of a bronze table's trades, and its rows; a trade two overlapping deliveries hold counts once."""
-    columns = ["ts_recv", *TRADE_IDENTITY, "action", "record_index"]
-    is_trade = pl.col("action") == "T"
+    columns, is_trade = ["action", "size"], pl.col("action") == "T"
     with _table(bench, key, day).open(symbol) as partition:
-        deliveries = [
-            (batch.filter(is_trade) for batch in partition.frames(part=part, columns=columns))
-            for part in partition.parts
-        ]
-        merged = merge_deliveries(deliveries, DeliveryTally())
-        return sum(_sum(batch["size"]) for batch in merged), partition.manifest.rows
+        batches: Iterable[pl.DataFrame] = partition.frames(columns=columns)
+        if _overlap([partition.time_range(part) for part in partition.parts]):
+            columns = ["ts_recv", *TRADE_IDENTITY, "action", "record_index"]
+            deliveries = [
+                (batch.filter(is_trade) for batch in partition.frames(part=part, columns=columns))
+                for part in partition.parts
+            ]
+            batches = merge_deliveries(deliveries, DeliveryTally())
+        return sum(_sum(batch.filter(is_trade)["size"]) for batch in batches), partition.manifest.rows
+
+
+def _overlap(windows: Sequence[TimeRange | None]) -> bool:
+    """Whether two of the windows have an instant in common, or one of several is not known."""
+    known = sorted((window.min_ns, window.max_ns) for window in windows if window is not None)
+    is_shared = any(start <= end for (_, end), (start, _) in pairwise(known))
+    return is_shared or (len(known) < len(windows) and len(windows) > 1)
 
 
 def one_instrument(bench: Workbench, day: dt.date) -> list[Finding]:
@@ -129,19 +142,22 @@ def one_instrument(bench: Workbench, day: dt.date) -> list[Finding]:
 
 def ladder_order(bench: Workbench, day: dt.date) -> list[Finding]:
     """Bids strictly fall, asks strictly rise, no hole before a defined level, sizes positive where a price is."""
-    columns = [
-        f"{side}_{what}_{level:02d}" for side in ("bid", "ask") for what in ("px", "sz") for level in LEVELS
+    ladders = [
+        [f"{side}_{what}_{level:02d}" for level in range(LEVELS)]
+        for side in ("bid", "ask")
+        for what in ("px", "sz")
     ]
-    broken = [_broken_ladder(side) for side in ("bid", "ask")]
     findings = []
     for symbol in _table(bench, BOOK_CLEAN, day).symbols():
         rows, first = 0, None
         with _table(bench, BOOK_CLEAN, day).open(symbol) as partition:
-            for batch in partition.frames(columns=["record_index", *columns]):
-                bad = batch.filter(pl.any_horizontal(broken))
-                rows += bad.height
-                if first is None and bad.height:
-                    first = bad["record_index"][0]
+            for batch in partition.frames(columns=["record_index", *chain(*ladders)]):
+                broken = broken_ladders(
+                    *(tuple(_defined(batch[name]) for name in columns) for columns in ladders)
+                )
+                rows += int(broken.sum())
+                if first is None and broken.any():
+                    first = batch["record_index"][int(broken.argmax())]
             total = partition.manifest.rows
         findings.append(
             Finding(symbol, rows == 0, {"rows": total, "broken": rows, "first_record_index": first})
@@ -149,14 +165,9 @@ def ladder_order(bench: Workbench, day: dt.date) -> list[Finding]:
     return findings
 
 
-def _broken_ladder(side: str) -> pl.Expr:
-    worse: Callable[[pl.Expr, pl.Expr], pl.Expr] = pl.Expr.lt if side == "bid" else pl.Expr.gt
-    px = [pl.col(f"{side}_px_{level:02d}") for level in LEVELS]
-    sz = [pl.col(f"{side}_sz_{level:02d}") for level in LEVELS]
-    faults = [~worse(deeper, nearer) for nearer, deeper in pairwise(px)]
-    faults += [nearer.is_null() & deeper.is_not_null() for nearer, deeper in pairwise(px)]
-    faults += [(size > 0) != price.is_not_null() for price, size in zip(px, sz, strict=True)]
-    return reduce(pl.Expr.or_, (fault.fill_null(value=False) for fault in faults))
+def _defined(column: pl.Series) -> NDArray[Any]:
+    """Prices or sizes, absent prices as UNDEF_PRICE; a view where none is absent."""
+    return (column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column).to_numpy()
 
 
 def sessions_aligned(bench: Workbench, day: dt.date) -> list[Finding]:

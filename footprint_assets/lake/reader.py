@@ -29,8 +29,16 @@ from footprint_assets.lake import fsops
 from footprint_assets.lake.commit import RECOVER, intents
 from footprint_assets.lake.errors import PartitionCorrupt, PartitionMissing, PartitionTorn
 from footprint_assets.lake.layout import MANIFEST, SUCCESS, Layout, checked_date, part_name
-from footprint_assets.lake.manifest import FileEntry, InputRef, Manifest, newest, parse_manifest, sha256
-from footprint_assets.lake.parquet import PRICE_UNIT, ROW_GROUP_ROWS, polars_schema
+from footprint_assets.lake.manifest import (
+    FileEntry,
+    InputRef,
+    Manifest,
+    TimeRange,
+    newest,
+    parse_manifest,
+    sha256,
+)
+from footprint_assets.lake.parquet import PRICE_UNIT, ROW_GROUP_ROWS, polars_schema, time_range
 
 Verify = Literal["size", "once", "sha256"]
 """``size``: marker, manifest and sizes. ``once``: hashes too at a process's first read of a generation. ``sha256``:
@@ -118,6 +126,11 @@ class Partition:
         """The arrow schema the files were written with, the contract's identity in its metadata."""
         with self._decoding():
             return self._parquet(self.manifest.files[0]).schema_arrow
+
+    def time_range(self, part: int) -> TimeRange | None:
+        """First and last instant of a part, from its statistics; ``None`` where it has no times."""
+        with self._decoding():
+            return time_range([Path(self._open.path(part_name(part)))])
 
     def scan(self, columns: list[str] | None = None, *, prices: Prices = "fixed") -> pl.LazyFrame:
         """The rows as a lazy query; projections, filters and row-group statistics reach the files.
