@@ -149,19 +149,19 @@ def ladder_order(bench: Workbench, day: dt.date) -> list[Finding]:
     ]
     findings = []
     for symbol in _table(bench, BOOK_CLEAN, day).symbols():
-        rows, first = 0, None
+        seen, rows, first = 0, 0, None
         with _table(bench, BOOK_CLEAN, day).open(symbol) as partition:
-            for batch in partition.frames(columns=["record_index", *chain(*ladders)]):
+            for batch in partition.frames(columns=[*chain(*ladders)]):
                 broken = broken_ladders(
                     *(tuple(_defined(batch[name]) for name in columns) for columns in ladders)
                 )
                 rows += int(broken.sum())
                 if first is None and broken.any():
-                    first = batch["record_index"][int(broken.argmax())]
-            total = partition.manifest.rows
-        findings.append(
-            Finding(symbol, rows == 0, {"rows": total, "broken": rows, "first_record_index": first})
-        )
+                    first = seen + int(broken.argmax())
+                seen += batch.height
+            record = None if first is None else partition.frame(["record_index"]).item(first, 0)
+        facts = {"rows": seen, "broken": rows, "first_record_index": record}
+        findings.append(Finding(symbol, rows == 0, facts))
     return findings
 
 

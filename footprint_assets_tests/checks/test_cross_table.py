@@ -11,6 +11,7 @@ import pytest
 from footprint_assets import contracts
 from footprint_assets.checks import CHECKS, Check
 from footprint_assets.lake import Lake
+from footprint_assets.lake.reader import BATCH_ROWS
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import FootprintSettings, LevelSettings, Root, Settings
 from footprint_assets_tests.checks.tampering import (
@@ -223,6 +224,21 @@ def test_a_broken_ladder_is_found_and_the_record_named(own_market: Settings, alt
 
     assert finding.facts == {"rows": 360, "broken": 1, "first_record_index": first}
     assert failing(own_market) == {"ladder_order"}
+
+
+def test_the_first_of_several_broken_ladders_is_named_however_far_into_the_day(own_market: Settings) -> None:
+    index = rows(Lake(own_market.lake_root), BOOK_CLEAN)["ESM5"]["record_index"]
+    crossed = pl.when(pl.int_range(pl.len()).is_in([70_000, 70_001])).then("ask_px_00").otherwise("ask_px_01")
+    tamper(own_market, BOOK_CLEAN, lambda frame: pl.concat([frame] * 200).with_columns(ask_px_01=crossed))
+
+    finding = findings(own_market, "ladder_order")["ESM5", ""]
+
+    assert len(index) * 200 > 70_000 > BATCH_ROWS
+    assert finding.facts == {
+        "rows": len(index) * 200,
+        "broken": 2,
+        "first_record_index": index[70_000 % len(index)],
+    }
 
 
 def test_a_thin_book_with_nothing_behind_its_first_levels_is_in_order(own_market: Settings) -> None:

@@ -166,17 +166,20 @@ def test_polars_and_arrow_rows_give_the_same_bytes(lake: Lake) -> None:
 
 def test_bronze_keeps_one_part_a_source_file_with_its_facts(lake: Lake) -> None:
     with lake.stage(TABLE, DAY, lineage=LINEAGE, schema=SCHEMA) as stage:
-        stage.write("ESU5", rows("ESU5", 10, size=2), part=1, facts={"source": "20250605.dbn.zst"})
+        stage.write("ESU5", rows("ESU5", 5, size=2), part=1, facts={"source": "20250605.dbn.zst"})
         stage.write("ESU5", rows("ESU5", 10, size=1), part=0, facts={"source": "20250604.dbn.zst"})
         manifest = stage.publish().manifests["ESU5"]
     assert [(e.name, e.rows, e.facts) for e in manifest.files] == [
         ("part-00000.parquet", 10, {"source": "20250604.dbn.zst"}),
-        ("part-00001.parquet", 10, {"source": "20250605.dbn.zst"}),
+        ("part-00001.parquet", 5, {"source": "20250605.dbn.zst"}),
     ]
     with lake.read(TABLE, DAY, "ESU5") as partition:
         assert partition.parts == (0, 1)
-        assert partition.frame(["size"])["size"].to_list() == [1] * 10 + [2] * 10
-        assert [b.num_rows for b in partition.batches(part=1)] == [10]
+        assert partition.frame(["size"])["size"].to_list() == [1] * 10 + [2] * 5
+        assert [b.num_rows for b in partition.batches(part=1)] == [5]
+        whole, second = partition.manifest.time_range, partition.time_range(1)
+    assert whole is not None
+    assert second == dataclasses.replace(whole, max_ns=whole.min_ns + 4)
 
 
 def test_a_declared_symbol_without_rows_is_an_empty_partition_of_the_right_types(lake: Lake) -> None:
