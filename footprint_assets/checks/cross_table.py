@@ -311,7 +311,6 @@ CHECKS: tuple[Check, ...] = (
         "gold.future.setup_vectors",
         "ERROR",
         "gold.future.footprint_bars",
-        "gold.future.level_features",
         FILTERED_BARS,
         FIRST_HOURS,
         "silver.future.volume_profile_session",
