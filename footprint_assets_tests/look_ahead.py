@@ -18,7 +18,7 @@ import polars.selectors as cs
 
 from footprint_assets import contracts
 from footprint_assets.assets import levels, tables
-from footprint_assets.lake import Lake
+from footprint_assets.lake import Lake, Span
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.tables import Scope, passes
@@ -222,8 +222,12 @@ class Held:
         rows = self.rows if where is None else self.rows.filter(where)
         return rows.select(columns) if columns else rows
 
-    def frames(self, *, columns: Sequence[str] | None = None, part: int = 0) -> Iterator[pl.DataFrame]:
-        yield self.frame(columns=columns)
+    def frames(
+        self, *, columns: Sequence[str] | None = None, part: int = 0, span: Span | None = None
+    ) -> Iterator[pl.DataFrame]:
+        yield self.frame(
+            columns=columns
+        )  # a span leaves out what no row of it stands in: one frame holds all
 
     def open(self, symbol: str) -> AbstractContextManager[Held]:
         return nullcontext(self)

@@ -23,7 +23,9 @@ def test_one_thread_gives_the_bytes_of_many(built_market: Settings, tmp_path: Pa
         assert pl.thread_pool_size() == 1
         build_lake(settings_of(Path({str(tmp_path)!r})), DAY)
     """
-    threads = dict.fromkeys(("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+    threads = dict.fromkeys(
+        ("FOOTPRINT_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"), "1"
+    )
     subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         cwd=Path(__file__).parents[1],

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import polars as pl
 import pytest
 
-from footprint_assets import contracts
+from footprint_assets import background, contracts
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.lake import Lake, PartitionMissing
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
@@ -301,7 +301,12 @@ def test_more_rows_set_aside_than_the_settings_allow_fail_the_table(
         staged.stage.discard()
 
 
-def test_a_per_contract_table_sees_one_contract_at_a_time_and_holds_no_other(own_market: Settings) -> None:
+def test_a_per_contract_table_sees_one_contract_at_a_time_and_holds_no_other(
+    own_market: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        background, "THREADS", 1
+    )  # with two, one contract is written while the next is computed
     scope = Scope.of(DAY, Workbench(own_market))
     seen = []
     frames: list[weakref.ref[pl.DataFrame]] = []

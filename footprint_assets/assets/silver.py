@@ -94,8 +94,7 @@ def trades_clean(scope: Scope, trades: TableInput, book: TableInput) -> Iterator
 def trade_records(book: TableInput, symbol: str) -> pl.DataFrame:
     """The ``T`` records of the clean book, filtered while it is read: pre-event quotes and event groups."""
     columns = [*TRADE_IDENTITY, "action", "event_group_id", "bid_px_00", "ask_px_00"]
-    with book.open(symbol) as partition:
-        return partition.scan(columns).filter(pl.col("action") == "T").collect()
+    return book.frame(symbol, columns, where=pl.col("action") == "T")
 
 
 def accounts(symbol: str, rows_in: int, tally: DeliveryTally, off_tick: pl.DataFrame | None = None) -> Batch:
