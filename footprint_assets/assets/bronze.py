@@ -8,6 +8,7 @@ reason. A schema the drop folder does not have for the date gives an empty parti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 
 import polars as pl
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
+from footprint_assets.background import ahead
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.lake.parquet import ROW_GROUP_ROWS
@@ -248,12 +250,13 @@ def _book_rows(job: _File, reader: DbnReader) -> Iterator[Batch]:
     """The rows of a book, a row group at a time: the writer takes them as they lie."""
     memory = BookMemory(ROW_GROUP_ROWS)
     books = {symbol: BookBuffer(memory, wanted, *job.window) for symbol, wanted in job.ids.items()}
-    for chunk in reader.chunks(job.schema):
-        job.quarantined.extend(chunk.quarantined)
-        for symbol, book in books.items():
-            seen = 0
-            while (seen := book.append(chunk, seen)) < len(chunk.records):
-                yield job.batch(symbol, book.take())
+    with closing(ahead(reader.chunks(job.schema))) as chunks:
+        for chunk in chunks:
+            job.quarantined.extend(chunk.quarantined)
+            for symbol, book in books.items():
+                seen = 0
+                while (seen := book.append(chunk, seen)) < len(chunk.records):
+                    yield job.batch(symbol, book.take())
     for symbol, book in books.items():
         yield job.batch(symbol, book.take())
 

@@ -76,8 +76,8 @@ class QuarantinedRecord:
 class Chunk:
     """Accepted records, in file order.
 
-    ``records`` is a read-only structured array in the DBN 3 layout, valid until the next chunk is asked for: its
-    buffer is reused. ``index`` holds the int64 position of each record among all records of the file.
+    ``records`` is a read-only structured array in the DBN 3 layout, valid until the next chunk but one is asked
+    for: two buffers take turns. ``index`` holds the int64 position of each record among all records of the file.
     """
 
     records: Records
@@ -139,6 +139,7 @@ class DbnReader:
             raise
         self._started = False
         self._finished = False
+        self._seen = False
         self._offset = self.header.metadata_length
         self._records = 0
         self._yielded = 0
@@ -207,10 +208,9 @@ class DbnReader:
                 self._offset,
                 remedy="ask for the schema of the header",
             )
-        lane = _Lane(self.header, RTYPES[schema], max_records)
-        yield from self._stream(lane)
+        yield from self._stream(*(_Lane(self.header, RTYPES[schema], max_records) for _ in range(2)))
 
-    def _stream(self, lane: _Lane) -> Iterator[Chunk]:
+    def _stream(self, lane: _Lane, other: _Lane) -> Iterator[Chunk]:
         carried = 0
         while True:
             free = lane.buffer.data[carried:]
@@ -222,11 +222,13 @@ class DbnReader:
             carried = end - used
             if at_end and carried and used == 0:
                 self._refuse("truncated_record", "the file ends inside a record", self._offset)
-            if chunk is not None:
-                yield chunk
-            # The moved bytes are the head of the next record; only the chunk just consumed pointed at this memory.
-            lane.buffer[:carried] = lane.buffer[used:end].copy()
-        if self.header.schema is not None and self._records and not lane.seen:
+            if chunk is None:
+                lane.buffer[:carried] = lane.buffer[used:end].copy()  # the head of the next record
+                continue
+            yield chunk
+            other.buffer[:carried] = lane.buffer[used:end]
+            lane, other = other, lane
+        if self.header.schema is not None and self._records and not self._seen:
             self._refuse_mismatch()
         self._envelope.finish()
         self._finished = True
@@ -249,7 +251,7 @@ class DbnReader:
             offsets = np.arange(0, used, lane.stride, dtype=np.int64)
             wanted = lane.buffer[:used].reshape(count, lane.stride)
             self._count(count)
-            lane.seen = True
+            self._seen = True
         else:
             offsets, used = self._walk(lane, end)
             keep = self._sort_out(lane, offsets)
@@ -288,7 +290,7 @@ class DbnReader:
         """Count or set aside records of other types; mark those of the wanted one."""
         rtypes = lane.buffer[offsets + 1]
         keep: npt.NDArray[np.bool_] = rtypes == lane.rtype
-        lane.seen = lane.seen or bool(keep.any())
+        self._seen = self._seen or bool(keep.any())
         foreign = np.flatnonzero(~keep)
         if not len(foreign):
             return keep
@@ -297,7 +299,7 @@ class DbnReader:
                 start = int(offsets[at])
                 raw = lane.buffer[start : start + int(lane.buffer[start]) * WORD_BYTES].tobytes()
                 self._quarantine(self._records + at, self._offset + start, FOREIGN_RTYPE, raw)
-            if not lane.seen and self._quarantined[FOREIGN_RTYPE] >= MISMATCH_RECORDS:
+            if not self._seen and self._quarantined[FOREIGN_RTYPE] >= MISMATCH_RECORDS:
                 self._refuse_mismatch()
             return keep
         for rtype, number in zip(*np.unique(rtypes[foreign], return_counts=True), strict=True):
@@ -383,7 +385,6 @@ class _Lane:
         self.rules = RowRules.of(header, rtype)
         self.buffer: Bytes = np.empty(max(max_records * self.stride, 2 * _MAX_RECORD_BYTES), np.uint8)
         self.offsets: Int64s = np.empty(max_records, np.int64)
-        self.seen = False
         self._dense: Bytes = np.empty((0, self.stride), np.uint8)
         self._bare: Bytes = np.empty((0, self.wire.itemsize), np.uint8)
 

@@ -153,6 +153,17 @@ def test_a_live_recording_yields_only_the_wanted_schema(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize("max_records", [2, 5, 64])
+def test_a_chunk_stands_until_the_next_one_is_made(tmp_path: Path, max_records: int) -> None:
+    book, other = records("mbp-10", 40), control(23) * 9
+    pieces = [book[at : at + 4].tobytes() + (other if at % 8 else b"") for at in range(0, 40, 4)]
+    with DbnReader(write(tmp_path, live(*pieces)), INGEST) as reader:
+        before: list[tuple[Chunk, bytes]] = []
+        for chunk in reader.chunks("mbp-10", max_records=max_records):
+            assert [held.records.tobytes() for held, _ in before] == [content for _, content in before]
+            before = [(chunk, chunk.records.tobytes())]
+
+
 def test_a_live_recording_is_verified_for_every_schema_in_it(tmp_path: Path) -> None:
     trades = records("trades", 3)
     trades["side"][1] = b"Q"
