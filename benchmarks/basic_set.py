@@ -35,6 +35,7 @@ _TILE = 16_384
 """Rows, about, that go through all columns before the next ones do: what they need stays in the cache."""
 
 
+# The compiled functions carry no types (no-untyped-def): numba infers them, as in the project's kernels.
 @njit(cache=True, nogil=True, error_model="numpy")
 def _starts(ts):  # type: ignore[no-untyped-def]
     """Row at which each bar that holds a record begins, and the number of rows behind the last."""

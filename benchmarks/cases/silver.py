@@ -52,7 +52,7 @@ def duckdb(data: Data) -> Prepared:
     with data.scratch() as folder:
         parts = [str(part) for part in data.parts(BRONZE)]
         query = (
-            f"COPY (SELECT DISTINCT * FROM read_parquet({parts}) ORDER BY {', '.join(_ORDER)}) "  # noqa: S608
+            f"COPY (SELECT DISTINCT * FROM read_parquet({parts}) ORDER BY {', '.join(_ORDER)}) "  # noqa: S608 - our own paths
             f"TO '{folder / 'clean.parquet'}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
         )
         connection = engine.connect(config={"temp_directory": str(folder)})
