@@ -37,7 +37,7 @@ def build_definitions(
     resources: dict[str, object] = {WORKBENCH: bench, IO_MANAGER: HivePartitionedParquetIOManager(bench)}
     return dg.Definitions(
         assets=build_assets(tables(settings), lookback(settings.history)),
-        asset_checks=[build_asset_check(check, settings.levels.pipelines) for check in CHECKS],
+        asset_checks=[build_asset_check(check) for check in CHECKS],
         jobs=build_jobs(tables(settings)),
         resources=resources | (resource_overrides or {}),
         executor=dg.in_process_executor,
