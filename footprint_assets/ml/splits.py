@@ -104,6 +104,30 @@ def walk_forward(
         yield Split(np.flatnonzero(earlier), np.flatnonzero(test))
 
 
+def hold_out(labels: Labels, *, share: float, embargo_sessions: int = 0) -> Split:
+    """Judge the last trade dates by those before.
+
+    Args:
+        labels: The rows.
+        share: Share of the trade dates with rows that is judged, at least one.
+        embargo_sessions: Trade dates of the calendar right before them that are left out of training.
+
+    Raises:
+        TooFewSessions: There is none to learn from.
+    """
+    sessions = np.unique(labels.session).shape[0]
+    judged = max(1, round(share * sessions))
+    learned = max(1, sessions - judged - embargo_sessions)
+    return next(
+        walk_forward(
+            labels,
+            test_sessions=sessions,
+            embargo_sessions=embargo_sessions,
+            min_train_sessions=learned,
+        )
+    )
+
+
 def purged_k_fold(labels: Labels, *, n_splits: int, embargo_sessions: int = 0) -> Iterator[Split]:
     """Judge each of ``n_splits`` blocks of trade dates by all others, purged and with an embargo.
 

@@ -9,6 +9,7 @@ from footprint_assets.ml.splits import (
     CombinatorialSplits,
     Labels,
     TooFewSessions,
+    hold_out,
     overlapping,
     purged_k_fold,
     walk_forward,
@@ -117,6 +118,13 @@ def test_one_label_a_minute_and_five_folds():
     splits = list(purged_k_fold(labels, n_splits=5, embargo_sessions=1))
     assert [split.test.tolist() for split in splits] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
     assert splits[1].train.tolist() == [0, 1, 5, 6, 7, 8, 9]
+
+
+def test_the_last_fifth_is_held_out_behind_an_embargo():
+    start = np.arange(20, dtype=np.int64)
+    split = hold_out(Labels(start, start + 1, start), share=0.2, embargo_sessions=3)
+    assert split.train.tolist() == list(range(13))
+    assert split.test.tolist() == [16, 17, 18, 19]
 
 
 def test_too_few_trade_dates_say_what_to_do():
