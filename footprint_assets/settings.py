@@ -379,6 +379,19 @@ class ModelSettings(_Group):
     seed: int = Field(7, ge=0, description="Of the features a tree may read.")
 
 
+class RetrievalSettings(_Group):
+    """How past setups like one are looked up, and how they count."""
+
+    neighbours: int = Field(50, gt=0, description="Most neighbours.")
+    per_session: int = Field(2, gt=0, description="Most neighbours of one trade date.")
+    half_life_sessions: float = Field(
+        60.0, gt=0, description="Age at which a neighbour counts half, trade dates."
+    )
+    prior_rows: float = Field(
+        5.0, ge=0, description="Neighbours' worth of the segment's base rate in the chances."
+    )
+
+
 class ConfluenceWeights(_Group):
     """How much a level of each class counts where levels meet; a class of weight 0 takes no part."""
 
@@ -436,6 +449,7 @@ class Settings(BaseSettings):
     vectors: VectorSettings = VectorSettings()
     approach: ApproachSettings = ApproachSettings()
     models: ModelSettings = ModelSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
 
     @classmethod
     def from_env(cls) -> Settings:

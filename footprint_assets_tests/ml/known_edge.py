@@ -39,6 +39,8 @@ def rows(sessions=60, a_day=30, seed=0, edge=1.2):
             "episode_id": [f"e{k:06d}" for k in range(n)],
             "session_date": [dt.date(2024, 1, 1) + dt.timedelta(days=int(s)) for s in session],
             "session": session.astype(np.int32),
+            "level_type": np.where(np.arange(n) % 2, "PM_HIGH", "OR_LOW"),
+            "approach_direction": np.where(np.arange(n) % 3 == 0, 1, -1),
             "decision_ts": start * NS_PER_SECOND,
             "label_end_ts": start * NS_PER_SECOND + (life * NS_PER_SECOND).astype(np.int64),
             "outcome": np.where(decided, np.where(breaks, "BREAK", "BOUNCE"), "CHOP"),
