@@ -138,8 +138,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     build_lake(settings, DAY)
     lake = Lake(settings.lake_root)
 
-    def rows(table: str) -> Any:
-        with lake.read(f"silver.future.{table}", DAY, "ESM5") as partition:
+    def rows(table: str, layer: str = "silver") -> Any:
+        with lake.read(f"{layer}.future.{table}", DAY, "ESM5") as partition:
             return partition.frame()
 
     return {
@@ -152,6 +152,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "price": rows("footprint_price"),
         "bar": rows("footprint_bar"),
         "levels": rows("session_levels"),
+        "signals": rows("levels_signals", "gold"),
     }
 
 
