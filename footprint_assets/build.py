@@ -14,16 +14,18 @@ from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH, build_assets
 from footprint_assets.partitions import lookback
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
+from footprint_assets.side_by_side import Runs
 
 
 def build_definitions(
-    settings: Settings, *, resource_overrides: dict[str, object] | None = None
+    settings: Settings, *, resource_overrides: dict[str, object] | None = None, runs: Runs | None = None
 ) -> dg.Definitions:
     """Put the asset graph together.
 
     Args:
         settings: Where the lake and the drop folder are, and every constant.
         resource_overrides: Resources by key that replace the default ones.
+        runs: Where a run may begin its passes before Dagster does.
 
     Returns:
         Assets, checks, jobs and resources; steps run in process.
@@ -36,7 +38,7 @@ def build_definitions(
     bench = Workbench(settings)
     resources: dict[str, object] = {WORKBENCH: bench, IO_MANAGER: HivePartitionedParquetIOManager(bench)}
     return dg.Definitions(
-        assets=build_assets(tables(settings), lookback(settings.history)),
+        assets=build_assets(tables(settings), lookback(settings.history), runs),
         asset_checks=[build_asset_check(check, settings.levels.pipelines) for check in CHECKS],
         jobs=build_jobs(tables(settings)),
         resources=resources | (resource_overrides or {}),

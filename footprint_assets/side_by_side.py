@@ -61,6 +61,10 @@ class SideBySide:
         self._published: set[str] = set()
         self._stopped = threading.Event()
 
+    def start(self) -> None:
+        """Begin what can be computed before anything is asked for."""
+        self._start_ready()
+
     def made(self, together: Pass) -> Made:
         """What came of a pass: computed by now, or computed while this waits.
 
@@ -116,6 +120,39 @@ class SideBySide:
             for one in staged:
                 if isinstance(one, Staged):
                     one.stage.discard()
+
+
+class Runs:
+    """The runs of one graph in this process, one at a time."""
+
+    def __init__(self) -> None:
+        self._begun: tuple[str, SideBySide] | None = None
+
+    def of(self, run_id: str) -> SideBySide | None:
+        """The passes of a run, if they are begun."""
+        return self._begun[1] if self._begun is not None and self._begun[0] == run_id else None
+
+    def begin(self, run_id: str, graph: Iterable[Pass], wanted: Set[str], scope: Scope) -> SideBySide:
+        """Begin the passes of a run: the first are computed from now on.
+
+        Args:
+            run_id: The run.
+            graph: Every pass of the graph, each after its inputs.
+            wanted: First dataset keys of the passes the run will ask for.
+            scope: The trade date and the settings.
+        """
+        passes = list(graph)
+        present = {table.key for together in passes if together[0].key not in wanted for table in together}
+        begun = SideBySide([p for p in passes if p[0].key in wanted], present, scope, run_id)
+        self._begun = run_id, begun
+        begun.start()
+        return begun
+
+    def end(self) -> None:
+        """Leave the run: what it did not ask for is not computed or published."""
+        if self._begun is not None:
+            self._begun[1].stop()
+            self._begun = None
 
 
 def _published(staged: Iterable[Staged | Unchanged]) -> Iterator[Published | Unchanged | Refused]:
