@@ -280,11 +280,20 @@ def demo(records_per_session: Records = None) -> None:
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
-    """Serve the Dagster UI on 127.0.0.1, with its daemon, until Ctrl-C."""
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Only show: no runs, no changes, no daemon.")
+    ] = False,
+    anyone_may_run: Annotated[
+        bool, typer.Option("--anyone-may-run", help="Let whoever reaches another address start runs.")
+    ] = False,
+) -> None:
+    """Serve the Dagster UI behind its guard, with the daemon, until Ctrl-C."""
     from footprint_assets.ui import serve
 
-    raise typer.Exit(serve(_settings(), port))
+    raise typer.Exit(serve(_settings(), port, host, read_only=read_only, anyone_may_run=anyone_may_run))
 
 
 @app.command()

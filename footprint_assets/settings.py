@@ -11,7 +11,16 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    RootModel,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NANOS_PER_SECOND = 1_000_000_000
@@ -407,6 +416,16 @@ class AutomationSettings(_Group):
         return self
 
 
+class UiSettings(_Group):
+    """Who may reach the UI."""
+
+    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)$")], ...] = Field(
+        ("127.0.0.1", "localhost", "[::1]"),
+        description="Names and addresses a browser may reach the UI under, lower case, without a port; the one it "
+        "listens on counts as well.",
+    )
+
+
 class Settings(BaseSettings):
     """The settings of one run of the project."""
 
@@ -434,6 +453,7 @@ class Settings(BaseSettings):
     vectors: VectorSettings = VectorSettings()
     approach: ApproachSettings = ApproachSettings()
     automation: AutomationSettings = AutomationSettings()
+    ui: UiSettings = UiSettings()
 
     @classmethod
     def from_env(cls) -> Settings:

@@ -154,7 +154,8 @@ def settings_page() -> str:
             ["field", "default", "meaning"],
             [[f"`{name}`", f"`{default}`", text] for name, default, text in _settings(Root, "")],
         ),
-        "`DAGSTER_HOME` names the directory of the Dagster instance; without it, `dagster_home` beside the lake.",
+        "`DAGSTER_HOME` names the directory of the Dagster instance; without it, `dagster_home` beside the lake. "
+        "`FOOTPRINT_REPORT_TOKEN`, in the environment only, opens the report endpoints of the UI ([guard](guard.md)).",
     )
 
 

@@ -28,8 +28,8 @@ PAGES = [README, REPOSITORY / "data" / "README.md", *sorted((REPOSITORY / "docs"
 ELSEWHERE = {
     "make demo": ".ci/run",
     "make test": ".ci/run",
-    "make ui": "footprint_assets_tests/test_ui.py",
-    "footprint-assets ui": "footprint_assets_tests/test_ui.py",
+    "make ui": "footprint_assets_tests/ui/server.py",
+    "footprint-assets ui": "footprint_assets_tests/ui/server.py",
     "footprint-assets demo": "footprint_assets_tests/test_cli.py",
 }
 """Commands that are not run here, and what runs them."""
