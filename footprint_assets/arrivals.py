@@ -203,7 +203,7 @@ def look(bench: Workbench, before: Progress, is_partition: Callable[[dt.date], b
         requests=before.requests + len(requests),
         seen=frozenset(map(signature, [*files.arriving, *files.refused])),
         done=frozenset(map(signature, files.taken)),
-        shown=files.shown,
+        shown=frozenset(files.shown),
         waiting=frozenset(waiting),
     )
     return Look(requests, waiting, tuple(one_line(e.name) for e in files.arriving), tuple(notes), progress)
@@ -256,6 +256,12 @@ def missing_hours(entries: Iterable[FileEntry], day: dt.date) -> str:
     return f"{_clock(start_ns)} to {_clock(end_ns)} UTC"
 
 
+def damaged_files(catalog: Catalog, day: dt.date, dataset: str) -> list[FileEntry]:
+    """Files that cannot be opened although by their names they belong to a trade date: a run of it would fail."""
+    window = cme.session(day).window_ns
+    return [entry for schema in READ_SCHEMAS for entry in unreadable(catalog, dataset, schema, *window)]
+
+
 def one_line(text: str) -> str:
     """A text as one printable line of bounded length: file names come from anywhere."""
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -270,14 +276,13 @@ class _Files:
     fresh: list[FileEntry] = field(default_factory=list)
     arriving: list[FileEntry] = field(default_factory=list)
     refused: list[FileEntry] = field(default_factory=list)
-    shown: frozenset[str] = frozenset()
+    shown: set[str] = field(default_factory=set)
     notes: list[Note] = field(default_factory=list)
 
 
 def _sort(catalog: Catalog, before: Progress, settings: Settings) -> _Files:
     """Tell the files of a folder apart."""
     files, batches, compared = _Files(), _Batches(), 0
-    refusals: dict[str, Note] = {}
     for entry in catalog.entries:
         sign = signature(entry)
         if sign in before.done and entry.problem is None:
@@ -287,7 +292,7 @@ def _sort(catalog: Catalog, before: Progress, settings: Settings) -> _Files:
         key = _digest(sign, claim, entry.problem and entry.problem.rule)
         if key in before.shown:
             files.refused.append(entry)
-            refusals[key] = Note("")
+            files.shown.add(key)
             continue
         if claim is not None and entry.problem is None:
             if compared and compared + entry.bytes > settings.automation.compared_bytes_per_tick:
@@ -300,13 +305,13 @@ def _sort(catalog: Catalog, before: Progress, settings: Settings) -> _Files:
             files.fresh.append(entry)
         elif refusal is not None and is_stable:
             files.refused.append(entry)
-            refusals[key] = Note(one_line(f"{entry.name} is refused: {refusal}"), is_refusal=True)
+            files.shown.add(key)
+            files.notes.append(Note(one_line(f"{entry.name} is refused: {refusal}"), is_refusal=True))
         else:
             files.arriving.append(entry)
-    once = refusals | batches.notes
-    files.shown = frozenset(once)
-    files.notes += [note for key, note in once.items() if key not in before.shown]
     files.notes += _oddities(files.fresh, batches)
+    files.notes += [note for key, note in batches.notes.items() if key not in before.shown]
+    files.shown.update(batches.notes)
     return files
 
 

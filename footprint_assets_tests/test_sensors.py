@@ -11,16 +11,24 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from footprint_assets import calendar as cme
-from footprint_assets.arrivals import CursorUnknown, Progress
+from footprint_assets.arrivals import READ_SCHEMAS, CursorUnknown, Progress, trade_dates
+from footprint_assets.assets import bronze
 from footprint_assets.build import build_definitions
 from footprint_assets.jobs import LAKE_DAILY
 from footprint_assets.lake import Lake
-from footprint_assets.sensors import build_sensors
+from footprint_assets.resources import Workbench
+from footprint_assets.runs import dagster_home
+from footprint_assets.sensors import IN_ORDER, build_sensors
 from footprint_assets.settings import AutomationSettings
+from footprint_assets.sources.catalog import Catalog, FileEntry, covering
+from footprint_assets.sources.records import SCHEMAS
+from footprint_assets.tables import Scope
 from footprint_assets_tests.drop_folder import EVE, Watched, claim, deliver, rewrite, write_manifest
-from footprint_assets_tests.small_market import DAY, KEYS, NEXT, THIRD, write_drop
+from footprint_assets_tests.small_market import DAY, KEYS, NEXT, THIRD, settings_of, write_drop
 
 HOLIDAY = dt.date(2025, 4, 18)
 """Good Friday: closed, not even an evening."""
@@ -408,6 +416,47 @@ def test_unchanged_files_are_neither_opened_nor_listed_in_vain(
 
     assert drop.tick() == []
     assert not [path for path in opened if str(drop.folder) in str(path)]
+
+
+def test_the_schemas_that_make_runs_are_those_bronze_opens(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    for schema in SCHEMAS:
+        deliver(settings.dbn_dir, DAY, schema=schema)
+    scope = Scope.of(DAY, Workbench(settings))
+
+    opened = {ref.name.split(".")[1] for table in bronze.TABLES for ref in table.sources(scope)}
+    assert opened == set(READ_SCHEMAS)
+
+
+@given(
+    start=st.datetimes(dt.datetime(2024, 12, 20), dt.datetime(2025, 7, 10)),
+    length=st.timedeltas(dt.timedelta(microseconds=1), dt.timedelta(days=9)),
+)
+def test_a_file_has_the_trade_dates_bronze_opens_it_for(start: dt.datetime, length: dt.timedelta) -> None:
+    start_ns, end_ns = (
+        int(at.replace(tzinfo=dt.UTC).timestamp() * 10**6) * 1000 for at in (start, start + length)
+    )
+    entry = FileEntry(
+        Path("a"), "a", 1, 1, "trades", "GLBX.MDP3", start_ns, end_ns, 3, (), None, start.date(), None
+    )
+    days = cme.sessions(start.date() - dt.timedelta(9), start.date() + dt.timedelta(20))
+
+    assert trade_dates(entry) == [
+        day
+        for day in days
+        if covering(Catalog(Path(), (entry,), None), "trades", *cme.session(day).window_ns)
+    ]
+
+
+def test_the_shipped_instance_runs_what_the_sensor_starts_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    dagster_home(settings_of(tmp_path))
+    with dg.DagsterInstance.get() as shipped:
+        limits = shipped.get_concurrency_config().run_queue_config.tag_concurrency_limits
+        assert limits == [{"key": key, "limit": 1} for key in IN_ORDER]
+        assert "FRESHNESS_DAEMON" in shipped.get_required_daemon_types()
 
 
 def test_the_sensor_is_off_until_the_settings_say_otherwise() -> None:
