@@ -300,7 +300,7 @@ def ui(
 def docs(
     out: Annotated[Path, typer.Option(help="The folder of the documentation.")] = Path("docs"),
 ) -> None:
-    """Write the generated documentation: one page a table, the checks, the settings."""
+    """Write the generated documentation: one page a table, the checks, the settings, the errors."""
     from footprint_assets.table_docs import write_pages
 
     console.line(f"wrote {len(write_pages(out))} pages in {out}")
