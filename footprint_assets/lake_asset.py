@@ -22,16 +22,19 @@ import dagster as dg
 import polars as pl
 from pydantic import BaseModel
 
+from footprint_assets.background import THREADS
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
 from footprint_assets.settings import Settings
+from footprint_assets.side_by_side import Published, Refused, SideBySide
 from footprint_assets.tables import (
     Batch,
     LakeTable,
     Scope,
     Staged,
+    Unchanged,
     each_contract,
     no_sources,
     passes,
@@ -172,11 +175,45 @@ def build_assets(
     Returns:
         Daily-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
     """
-    return [_build_step(together, lookback) for together in passes(tables)]
+    found = passes(tables)
+    runs = _Runs(found)
+    return [_build_step(together, lookback, runs) for together in found]
+
+
+class _Runs:
+    """The runs of the steps of one graph, each with its passes side by side where the process may use two threads.
+
+    Args:
+        passes: The passes of the graph.
+    """
+
+    def __init__(self, passes: Iterable[tuple[LakeTable, ...]]) -> None:
+        self._passes = {_step_name(together[0]): together for together in passes}
+        self._of_run: tuple[str, SideBySide] | None = None
+
+    def made(
+        self, context: dg.AssetExecutionContext, tables: tuple[LakeTable, ...], scope: Scope
+    ) -> tuple[Staged | Published | Unchanged | Refused, ...]:
+        """What came of a pass in the run of a step: staged with one thread, published with two."""
+        run_id = context.run.run_id
+        if THREADS == 1:
+            return stage_pass(tables, scope, tables[0].open_inputs(scope), run_id)
+        if self._of_run is None or self._of_run[0] != run_id:
+            planned = steps_of_run(context)
+            wanted = [together for name, together in self._passes.items() if name in planned]
+            others = (together for name, together in self._passes.items() if name not in planned)
+            present = {table.key for together in others for table in together}
+            self._of_run = run_id, SideBySide(wanted, present, scope, run_id)
+        return self._of_run[1].made(tables)
+
+
+def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
+    """The steps the run of a step executes, that step included."""
+    return set(context.run.step_keys_to_execute or (node.name for node in context.job_def.nodes))
 
 
 def _build_step(
-    tables: tuple[LakeTable, ...], lookback: dg.TimeWindowPartitionMapping
+    tables: tuple[LakeTable, ...], lookback: dg.TimeWindowPartitionMapping, runs: _Runs
 ) -> dg.AssetsDefinition:
     """One step that computes every table of a pass: they run together or not at all."""
     first = tables[0]
@@ -195,15 +232,19 @@ def _build_step(
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
         scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
         try:
-            staged = stage_pass(tables, scope, first.open_inputs(scope), context.run.run_id)
+            pass_made = runs.made(context, tables, scope)
         except ContractViolation as violation:
             yield _contract_result(violation.table, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation
         except FootprintError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         try:
-            for table, made in zip(tables, staged, strict=True):
-                rows = made.rows if isinstance(made, Staged) else "unchanged, validated when it was published"
+            for table, made in zip(tables, pass_made, strict=True):
+                if isinstance(made, Refused):
+                    raise dg.Failure(str(made.error), allow_retries=False) from made.error
+                rows = (
+                    "unchanged, validated when it was published" if isinstance(made, Unchanged) else made.rows
+                )
                 yield dg.MaterializeResult(
                     asset_key=_asset_key(table),
                     value=made,
@@ -211,7 +252,7 @@ def _build_step(
                 )
         finally:
             # Where one could not be published, those after it must not stay; one that was published does.
-            for made in staged:
+            for made in pass_made:
                 if isinstance(made, Staged):
                     made.stage.discard()
 

@@ -378,6 +378,35 @@ class ApproachSettings(_Group):
     confluence_weights: ConfluenceWeights = ConfluenceWeights()
 
 
+class AutomationSettings(_Group):
+    """When runs start by themselves. Changes take effect when the code is loaded again."""
+
+    running: bool = Field(
+        False, description="Whether sensor and schedules are on until somebody switches them in the UI."
+    )
+    poll_seconds: int = Field(60, ge=5, description="Time between two looks at the drop folder, s.")
+    requests_per_tick: int = Field(10, gt=0, description="Most trade dates one look at the folder requests.")
+    compared_bytes_per_tick: int = Field(
+        2 * 2**30, gt=0, description="Bytes one look hashes to compare files with the vendor's manifest."
+    )
+    daily_at: dt.time = Field(
+        dt.time(6, 30), description="When the trade date of the day before is run, ET, to the minute."
+    )
+    fresh_by: dt.time = Field(
+        dt.time(9, 0), description="When the trade date of the day before must be there, ET, to the minute."
+    )
+    scrub_day: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = Field(
+        "SAT", description="Day of the week the whole lake is compared with its hashes."
+    )
+    scrub_at: dt.time = Field(dt.time(12, 0), description="When the scrub begins, ET, to the minute.")
+
+    @model_validator(mode="after")
+    def _the_daily_run_is_before_its_deadline(self) -> AutomationSettings:
+        if self.fresh_by <= self.daily_at:
+            raise ValueError("fresh_by must be after daily_at")
+        return self
+
+
 class Settings(BaseSettings):
     """The settings of one run of the project."""
 
@@ -404,6 +433,7 @@ class Settings(BaseSettings):
     gold: GoldSettings = GoldSettings()
     vectors: VectorSettings = VectorSettings()
     approach: ApproachSettings = ApproachSettings()
+    automation: AutomationSettings = AutomationSettings()
 
     @classmethod
     def from_env(cls) -> Settings:
