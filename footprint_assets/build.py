@@ -13,20 +13,25 @@ from footprint_assets.jobs import build_jobs
 from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH, build_assets
 from footprint_assets.partitions import lookback
 from footprint_assets.resources import Workbench
+from footprint_assets.schedules import build_schedules, with_deadline
+from footprint_assets.scrub_job import lake_scrub
+from footprint_assets.sensors import build_sensors
 from footprint_assets.settings import Settings
+from footprint_assets.side_by_side import Runs
 
 
 def build_definitions(
-    settings: Settings, *, resource_overrides: dict[str, object] | None = None
+    settings: Settings, *, resource_overrides: dict[str, object] | None = None, runs: Runs | None = None
 ) -> dg.Definitions:
     """Put the asset graph together.
 
     Args:
         settings: Where the lake and the drop folder are, and every constant.
         resource_overrides: Resources by key that replace the default ones.
+        runs: Where a run may begin its passes before Dagster does.
 
     Returns:
-        Assets, checks, jobs and resources; steps run in process.
+        Assets, checks, jobs, sensors, schedules and resources; steps run in process.
 
     Raises:
         LevelNameTaken: A level of the settings is named so that one of its tables would be another table.
@@ -36,9 +41,14 @@ def build_definitions(
     bench = Workbench(settings)
     resources: dict[str, object] = {WORKBENCH: bench, IO_MANAGER: HivePartitionedParquetIOManager(bench)}
     return dg.Definitions(
-        assets=build_assets(tables(settings), lookback(settings.history)),
+        assets=[
+            with_deadline(asset, settings.automation)
+            for asset in build_assets(tables(settings), lookback(settings.history), runs)
+        ],
         asset_checks=[build_asset_check(check, settings.levels.pipelines) for check in CHECKS],
-        jobs=build_jobs(tables(settings)),
+        jobs=[*build_jobs(tables(settings)), lake_scrub],
+        sensors=build_sensors(settings.automation),
+        schedules=build_schedules(settings.automation),
         resources=resources | (resource_overrides or {}),
         executor=dg.in_process_executor,
     )

@@ -32,6 +32,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+page = typer.Typer(
+    help="Write a self-contained HTML page: a session, its footprint, the quality of the data.",
+    no_args_is_help=True,
+)
+app.add_typer(page, name="page")
 
 
 INTERRUPTED = 130
@@ -73,6 +78,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of
 Records = Annotated[
     int | None, typer.Option(metavar="N", help="MBP-10 records of the front ES contract a session.")
 ]
+
+Simulated = Annotated[bool, typer.Option("--simulated", help="Say on the page that the market is simulated.")]
 
 
 def main() -> None:
@@ -371,26 +378,57 @@ def show(
     console.table(*viewer.cells(rows, source.units))
 
 
-@app.command()
-def page(
+@page.command("session")
+def session_page(
+    date: Annotated[dt.date, _date_option("Trade date.")],
+    symbol: Annotated[str, typer.Option(help="Contract, such as ESU4.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/session.html"),
+    simulated: Simulated = False,
+) -> None:
+    """Candles, volume profile, levels, VWAP bands, attempts with outcomes, cumulative delta, depth of the book."""
+    from footprint_assets.pages import write_session_page
+
+    write_session_page(_settings(), date, symbol, out, simulated=simulated)
+    console.line(f"wrote {out}")
+
+
+@page.command("footprint")
+def footprint_page(
     date: Annotated[dt.date, _date_option("Trade date.")],
     symbol: Annotated[str, typer.Option(help="Contract, such as ESU4.")],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/footprint.html"),
-    bar_type: Annotated[str, typer.Option(help="Such as time_5m, range_10t, volume_1000.")] = "time_5m",
-    simulated: Annotated[
-        bool, typer.Option("--simulated", help="Say on the page that the market is simulated.")
-    ] = False,
+    bar_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Such as time_5m, range_10t, volume_1000; may be repeated. All that fit by default."
+        ),
+    ] = None,
+    simulated: Simulated = False,
 ) -> None:
-    """Write one self-contained HTML page with the footprint chart of a trade date."""
+    """Bid x ask at every price of every bar, any bar type, with imbalances and points of control."""
     from footprint_assets.pages import write_footprint_page
 
-    write_footprint_page(_settings(), date, symbol, bar_type, out, simulated=simulated)
+    write_footprint_page(_settings(), date, symbol, bar_type or [], out, simulated=simulated)
+    console.line(f"wrote {out}")
+
+
+@page.command("quality")
+def quality_page(
+    start: Start = None,
+    end: End = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/quality.html"),
+    simulated: Simulated = False,
+) -> None:
+    """Check findings, row accounts and null rates of the published trade dates."""
+    from footprint_assets.pages import write_quality_page
+
+    write_quality_page(_settings(), start, end, out, simulated=simulated)
     console.line(f"wrote {out}")
 
 
 @app.command()
 def demo(records_per_session: Records = None) -> None:
-    """Simulated market, lake, audit, summary and a footprint page, in the folders of the settings."""
+    """Simulated market, lake, audit, summary and HTML pages, in the folders of the settings."""
     from footprint_assets import demo as steps
 
     settings = _settings()
@@ -401,23 +439,32 @@ def demo(records_per_session: Records = None) -> None:
     findings, errors = steps.audit_counts(settings)
     console.line(f"audit: {findings} findings, {errors} errors")
     console.table(*steps.summary(settings))
-    console.line(f"footprint page of the simulated market: {steps.write_page(settings)}")
+    console.line(f"pages of the simulated market: {', '.join(map(str, steps.write_pages(settings)))}")
     raise typer.Exit(1 if failed or errors else 0)
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
-    """Serve the Dagster UI on 127.0.0.1, with its daemon, until Ctrl-C."""
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Only show: no runs, no changes, no daemon.")
+    ] = False,
+    anyone_may_run: Annotated[
+        bool, typer.Option("--anyone-may-run", help="Let whoever reaches another address start runs.")
+    ] = False,
+) -> None:
+    """Serve the Dagster UI behind its guard, with the daemon, until Ctrl-C."""
     from footprint_assets.ui import serve
 
-    raise typer.Exit(serve(_settings(), port))
+    raise typer.Exit(serve(_settings(), port, host, read_only=read_only, anyone_may_run=anyone_may_run))
 
 
 @app.command()
 def docs(
     out: Annotated[Path, typer.Option(help="The folder of the documentation.")] = Path("docs"),
 ) -> None:
-    """Write the generated documentation: one page a table, the checks, the settings."""
+    """Write the generated documentation: one page a table, the checks, the settings, the errors."""
     from footprint_assets.table_docs import write_pages
 
     console.line(f"wrote {len(write_pages(out))} pages in {out}")

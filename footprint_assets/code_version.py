@@ -11,10 +11,12 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+
+from footprint_assets.source_digest import SourceDigests, beside_kernels, canonical, statements
 
 PACKAGE = __name__.partition(".")[0]
 COMPUTE_ROOMS = tuple(f"{PACKAGE}.{room}" for room in ("kernels", "transforms", "sources"))
@@ -34,19 +36,20 @@ def code_version(function: Callable[..., object]) -> str:
     constants, imported = _constants(function.__module__, set().union(*(_names(h.__code__) for h in helpers)))
     digest = hashlib.sha256()
     for helper in sorted(helpers, key=lambda f: f.__qualname__):
-        digest.update(_canonical(_definition(helper)))
+        digest.update(canonical(_definition(helper)))
     for constant in constants:
         digest.update(constant)
     for module in sorted(_closure(modules | imported)):
         digest.update(module.encode())
-        digest.update(_module(module)[0])
+        digest.update(_module(module)[0].encode())
+    _digests().save()
     return digest.hexdigest()[:16]
 
 
 def _definition(function: FunctionType) -> ast.Module:
     """The definition of a function or method, alone in a module."""
     first = inspect.unwrap(function).__code__.co_firstlineno  # of the first decorator, where there is one
-    for node in _statements(_parsed(inspect.getsource(sys.modules[function.__module__]))):
+    for node in statements(_parsed(inspect.getsource(sys.modules[function.__module__]))):
         if isinstance(node, ast.FunctionDef) and first == min(
             [node.lineno, *(d.lineno for d in node.decorator_list)]
         ):
@@ -125,24 +128,20 @@ def _closure(start: set[str]) -> set[str]:
 
 
 @cache
-def _module(name: str) -> tuple[bytes, frozenset[str]]:
-    """The canonical source of a module and the compute modules it imports."""
+def _module(name: str) -> tuple[str, frozenset[str]]:
+    """The digest of a module's code and the compute modules it imports."""
     spec = importlib.util.find_spec(name)
     assert spec is not None
     assert spec.origin is not None
-    tree = ast.parse(Path(spec.origin).read_bytes())
-    imported: set[str] = set()
-    for node in _statements(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(COMPUTE_ROOMS):
-            imported.add(node.module)
-            imported |= {
-                f"{node.module}.{alias.name}"
-                for alias in node.names
-                if _is_module(f"{node.module}.{alias.name}")
-            }
-        elif isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names if alias.name.startswith(COMPUTE_ROOMS)}
-    return _canonical(tree), frozenset(imported)
+    code, imports = _digests().of(Path(spec.origin).read_bytes())
+    modules = {module for module in imports if module.startswith(COMPUTE_ROOMS)}
+    named = (f"{module}.{name}" for module in modules for name in imports[module])
+    return code, frozenset({*modules, *filter(_is_module, named)})
+
+
+@cache
+def _digests() -> SourceDigests:
+    return SourceDigests(beside_kernels())
 
 
 @cache
@@ -156,31 +155,3 @@ def _is_module(name: str) -> bool:
 @cache
 def _parsed(source: str) -> ast.Module:
     return ast.parse(source)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and every statement inside it, in no particular order."""
-    todo = [node]
-    while todo:
-        node = todo.pop()
-        yield node
-        for blocks in ("body", "orelse", "finalbody", "handlers", "cases"):
-            inside = getattr(node, blocks, None)
-            if isinstance(inside, list):
-                todo += inside
-
-
-def _canonical(tree: ast.Module) -> bytes:
-    for node in _statements(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
-                child
-                for child in body
-                if not (
-                    isinstance(child, ast.Expr)
-                    and isinstance(child.value, ast.Constant)
-                    and isinstance(child.value.value, str)
-                )
-            ] or [ast.Pass()]
-    return ast.dump(tree).encode()

@@ -49,7 +49,11 @@ class Executed:
 
 
 def execute(
-    job: dg.JobDefinition, partition: str, instance: dg.DagsterInstance, tags: Mapping[str, str]
+    job: dg.JobDefinition,
+    partition: str,
+    instance: dg.DagsterInstance,
+    tags: Mapping[str, str],
+    run_id: str = "",
 ) -> Executed:
     """Execute a job's partition in this process; a failure is recorded and told, not raised.
 
@@ -58,8 +62,9 @@ def execute(
         partition: The partition key.
         instance: Where the run is recorded.
         tags: Tags of the run.
+        run_id: Its id; a new one where empty.
     """
-    run_id, clock = str(uuid.uuid4()), _Clock()
+    run_id, clock = run_id or str(uuid.uuid4()), _Clock()
     instance.add_event_listener(run_id, clock)
     try:
         with _interruptible():
@@ -147,15 +152,19 @@ class _Clock:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let an interrupt end the run in here, where Dagster itself does not catch it."""
+    """Let an interrupt, or a request to end, end the run in here, where Dagster itself does not catch it.
+
+    Dagster gives both signals the handler it found for the first, and leaves it there: both are put back.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, _interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:

@@ -14,6 +14,7 @@ from footprint_assets.errors import FootprintError
 from footprint_assets.lake import Lake, Manifest
 from footprint_assets.resources import Workbench
 from footprint_assets.retries import failure_of
+from footprint_assets.side_by_side import Published
 from footprint_assets.tables import Staged, TableInput, Unchanged
 
 
@@ -30,12 +31,12 @@ class HivePartitionedParquetIOManager(dg.IOManager):
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
 
-    def handle_output(self, context: dg.OutputContext, obj: Staged | Unchanged) -> None:
-        """Publish a stage atomically, or record that the published partition is current."""
+    def handle_output(self, context: dg.OutputContext, obj: Staged | Published | Unchanged) -> None:
+        """Publish a stage atomically; record what was published before, or that the published partition is current."""
         if isinstance(obj, Staged):
             with _refusing(context.step_context.previous_attempt_count):
                 obj.stage.publish()
-        elif not isinstance(obj, Unchanged):
+        elif not isinstance(obj, Published | Unchanged):
             raise TypeError(
                 f"{context.asset_key.to_user_string()} gave a {type(obj).__name__}; declare it with lake_asset"
             )

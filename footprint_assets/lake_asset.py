@@ -23,17 +23,20 @@ import dagster as dg
 import polars as pl
 from pydantic import BaseModel
 
+from footprint_assets.background import THREADS
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
 from footprint_assets.retries import failure_of
 from footprint_assets.settings import Settings
+from footprint_assets.side_by_side import Pass, Published, Refused, Runs
 from footprint_assets.tables import (
     Batch,
     LakeTable,
     Scope,
     Staged,
+    Unchanged,
     each_contract,
     no_sources,
     passes,
@@ -167,22 +170,52 @@ def lake_assets(
 
 
 def build_assets(
-    tables: Iterable[LakeTable], lookback: dg.TimeWindowPartitionMapping = LOOKBACK
+    tables: Iterable[LakeTable],
+    lookback: dg.TimeWindowPartitionMapping = LOOKBACK,
+    runs: Runs | None = None,
 ) -> list[dg.AssetsDefinition]:
     """Make the Dagster assets of lake tables, one step a pass.
 
     Args:
         tables: The declared tables.
         lookback: The sessions a look-back reads.
+        runs: Where a run of these steps may have begun its passes; a run that has not begins them at its first step.
 
     Returns:
         Daily-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
     """
-    return [_build_step(together, lookback) for together in passes(tables)]
+    graph = passes(tables)
+    step_of = {together[0].key: _step_name(together[0]) for together in graph}
+    runs = runs or Runs()
+
+    def made(
+        context: dg.AssetExecutionContext, together: Pass, scope: Scope
+    ) -> tuple[Staged | Published | Unchanged | Refused, ...]:
+        """What came of a pass in the run of its step: staged with one thread, published with two."""
+        run_id = context.run.run_id
+        if THREADS == 1:
+            return stage_pass(together, scope, together[0].open_inputs(scope), run_id)
+        begun = runs.of(run_id)
+        if begun is None:
+            steps = steps_of_run(context)
+            wanted = {key for key, step in step_of.items() if step in steps}
+            begun = runs.begin(run_id, graph, wanted, scope)
+        return begun.made(together)
+
+    return [_build_step(together, lookback, made) for together in graph]
+
+
+def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
+    """The steps the run of a step executes, that step included."""
+    return set(context.run.step_keys_to_execute or (node.name for node in context.job_def.nodes))
 
 
 def _build_step(
-    tables: tuple[LakeTable, ...], lookback: dg.TimeWindowPartitionMapping
+    tables: Pass,
+    lookback: dg.TimeWindowPartitionMapping,
+    made_in_run: Callable[
+        [dg.AssetExecutionContext, Pass, Scope], tuple[Staged | Published | Unchanged | Refused, ...]
+    ],
 ) -> dg.AssetsDefinition:
     """One step that computes every table of a pass: they run together or not at all."""
     first = tables[0]
@@ -202,15 +235,19 @@ def _build_step(
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
         scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
         try:
-            staged = stage_pass(tables, scope, first.open_inputs(scope), context.run.run_id)
+            pass_made = made_in_run(context, tables, scope)
         except ContractViolation as violation:
             yield _contract_result(violation.table, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation
         except (FootprintError, OSError) as error:
             raise failure_of(error, context.retry_number) from error
         try:
-            for table, made in zip(tables, staged, strict=True):
-                rows = made.rows if isinstance(made, Staged) else "unchanged, validated when it was published"
+            for table, made in zip(tables, pass_made, strict=True):
+                if isinstance(made, Refused):
+                    raise failure_of(made.error, context.retry_number) from made.error
+                rows = (
+                    "unchanged, validated when it was published" if isinstance(made, Unchanged) else made.rows
+                )
                 yield dg.MaterializeResult(
                     asset_key=_asset_key(table),
                     value=made,
@@ -218,7 +255,7 @@ def _build_step(
                 )
         finally:
             # Where one could not be published, those after it must not stay; one that was published does.
-            for made in staged:
+            for made in pass_made:
                 if isinstance(made, Staged):
                     made.stage.discard()
 

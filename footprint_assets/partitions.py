@@ -34,6 +34,16 @@ def lake_partitions() -> dg.DailyPartitionsDefinition:
     )
 
 
+def is_partition(date: dt.date, now: dt.datetime) -> bool:
+    """Whether a trade date is a partition at an instant: from midnight in New York after it ends.
+
+    Args:
+        date: A trade date.
+        now: The instant, with a time zone.
+    """
+    return cme.is_session(date) and now >= _midnight(date + dt.timedelta(days=1))
+
+
 def lookback(history: HistorySettings) -> dg.TimeWindowPartitionMapping:
     """The prior sessions a look-back reads: offsets count partitions, so weekends and closures are stepped over.
 

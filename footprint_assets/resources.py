@@ -59,15 +59,13 @@ class Workbench:
             return []
         first = max(cme.PARTITION_START, start or dt.date.min, utc_date(min(low for low, _ in ranges)))
         last = min(end or dt.date.max, utc_date(max(high for _, high in ranges)) + LONGEST_CLOSURE)
-        found = []
-        for day in cme.sessions(first, last):
-            session = cme.session(day)
-            if any(
-                covering(catalog, schema, cme.utc_midnight_ns(day), session.close_ns)
-                for schema in VOLUME_SCHEMAS
-            ):
-                found.append(day)
-        return found
+        return [day for day in cme.sessions(first, last) if covers(catalog, day)]
+
+
+def covers(catalog: Catalog, trade_date: dt.date) -> bool:
+    """Whether files hold some of the trading hours of a trade date's own UTC day, in a schema it can be built from."""
+    start_ns, end_ns = cme.utc_midnight_ns(trade_date), cme.session(trade_date).close_ns
+    return any(covering(catalog, schema, start_ns, end_ns) for schema in VOLUME_SCHEMAS)
 
 
 VOLUME_SCHEMAS = ("trades", "mbp-10")

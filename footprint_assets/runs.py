@@ -26,9 +26,11 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FrameType
 from typing import Literal
+from uuid import uuid4
 
 import dagster as dg
 
+from footprint_assets import background
 from footprint_assets.assets import tables
 from footprint_assets.build import build_definitions
 from footprint_assets.errors import FootprintError
@@ -37,7 +39,8 @@ from footprint_assets.jobs import LAKE_DAILY, LAKE_PASSES, pass_of
 from footprint_assets.records import asset_key, contract_check, dates_that_held, rule_check, rules_over
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
-from footprint_assets.tables import Scope, sessions_before
+from footprint_assets.side_by_side import Runs
+from footprint_assets.tables import Scope, passes, sessions_before
 
 THREADS = ("FOOTPRINT_THREADS", "POLARS_MAX_THREADS", "OMP_NUM_THREADS")
 """Where our own threads, those of polars and those of pyarrow are counted."""
@@ -399,10 +402,11 @@ class _Runner:
     def __init__(self, settings: Settings, work: Work, instance: dg.DagsterInstance) -> None:
         self._bench, self._work, self._instance = Workbench(settings), work, instance
         self._job = cache(self._job_of)
+        self._side_by_side = Runs()
 
     @cached_property
     def _definitions(self) -> dg.Definitions:
-        return build_definitions(self._bench.settings)
+        return build_definitions(self._bench.settings, runs=self._side_by_side)
 
     def _job_of(self, part: Part) -> dg.JobDefinition:
         job = self._definitions.resolve_job_def(part.job)
@@ -425,7 +429,15 @@ class _Runner:
         is_judged = number == len(self._work.parts) - 1
         if is_current(self._bench, day, part.tables) and (has_held or not is_judged):
             return DateOutcome(day, "unchanged", time.perf_counter() - started)
-        done = execute(self._job(part), day.isoformat(), self._instance, self._work.tags)
+        run_id = str(uuid4())
+        try:
+            if background.THREADS > 1:  # the first pass need not wait for the graph to be built
+                graph = passes(tables(self._bench.settings))
+                wanted = {together[0].key for together in graph if together[0].key in part.tables}
+                self._side_by_side.begin(run_id, graph, wanted, Scope.of(day, self._bench))
+            done = execute(self._job(part), day.isoformat(), self._instance, self._work.tags, run_id)
+        finally:
+            self._side_by_side.end()
         outcome: Outcome = "failed" if done.reasons else "published"
         return DateOutcome(
             day,

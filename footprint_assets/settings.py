@@ -11,7 +11,16 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    RootModel,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NANOS_PER_SECOND = 1_000_000_000
@@ -348,6 +357,50 @@ class VectorSettings(_Group):
     clip: float = Field(5.0, gt=0, description="Largest size of a slot.")
 
 
+class ModelSettings(_Group):
+    """How the models of level outcomes are trained."""
+
+    min_sessions: int = Field(20, gt=1, description="Fewest trade dates with rows to train on.")
+    embargo_sessions: int = Field(
+        3,
+        ge=0,
+        description="Trade dates left out between training and what is judged: the longest look-back.",
+    )
+    holdout_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of the last trade dates that the number of trees is found on."
+    )
+    max_rounds: int = Field(300, gt=0, description="Most trees of a booster.")
+    patience: int = Field(30, gt=0, description="Trees without a gain after which no more are grown.")
+    learning_rate: float = Field(0.05, gt=0, description="Share of a tree that counts.")
+    num_leaves: int = Field(15, gt=1, description="Leaves of a tree.")
+    min_data_in_leaf: int = Field(50, gt=0, description="Fewest rows of a leaf.")
+    feature_fraction: float = Field(0.3, gt=0, le=1, description="Share of the features a tree may read.")
+    lambda_l2: float = Field(5.0, ge=0, description="L2 penalty of a leaf.")
+    max_bin: int = Field(127, gt=1, description="Bins of a feature.")
+    hazard_features: int = Field(
+        150,
+        gt=0,
+        description="Strongest features that time_to_threshold reads: it learns of every time bin of a row.",
+    )
+    num_threads: int = Field(
+        1, gt=0, description="Threads of LightGBM; more lose where another process wants the cores."
+    )
+    seed: int = Field(7, ge=0, description="Of the features a tree may read.")
+
+
+class RetrievalSettings(_Group):
+    """How past setups like one are looked up, and how they count."""
+
+    neighbours: int = Field(50, gt=0, description="Most neighbours.")
+    per_session: int = Field(2, gt=0, description="Most neighbours of one trade date.")
+    half_life_sessions: float = Field(
+        60.0, gt=0, description="Age at which a neighbour counts half, trade dates."
+    )
+    prior_rows: float = Field(
+        5.0, ge=0, description="Neighbours' worth of the segment's base rate in the chances."
+    )
+
+
 class ConfluenceWeights(_Group):
     """How much a level of each class counts where levels meet; a class of weight 0 takes no part."""
 
@@ -378,6 +431,45 @@ class ApproachSettings(_Group):
     confluence_weights: ConfluenceWeights = ConfluenceWeights()
 
 
+class AutomationSettings(_Group):
+    """When runs start by themselves. Changes take effect when the code is loaded again."""
+
+    running: bool = Field(
+        False, description="Whether sensor and schedules are on until somebody switches them in the UI."
+    )
+    poll_seconds: int = Field(60, ge=5, description="Time between two looks at the drop folder, s.")
+    requests_per_tick: int = Field(10, gt=0, description="Most trade dates one look at the folder requests.")
+    compared_bytes_per_tick: int = Field(
+        2 * 2**30, gt=0, description="Bytes one look hashes to compare files with the vendor's manifest."
+    )
+    daily_at: dt.time = Field(
+        dt.time(6, 30), description="When the trade date of the day before is run, ET, to the minute."
+    )
+    fresh_by: dt.time = Field(
+        dt.time(9, 0), description="When the trade date of the day before must be there, ET, to the minute."
+    )
+    scrub_day: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = Field(
+        "SAT", description="Day of the week the whole lake is compared with its hashes."
+    )
+    scrub_at: dt.time = Field(dt.time(12, 0), description="When the scrub begins, ET, to the minute.")
+
+    @model_validator(mode="after")
+    def _the_daily_run_is_before_its_deadline(self) -> AutomationSettings:
+        if self.fresh_by <= self.daily_at:
+            raise ValueError("fresh_by must be after daily_at")
+        return self
+
+
+class UiSettings(_Group):
+    """Who may reach the UI."""
+
+    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)$")], ...] = Field(
+        ("127.0.0.1", "localhost", "[::1]"),
+        description="Names and addresses a browser may reach the UI under, lower case, without a port; the one it "
+        "listens on counts as well.",
+    )
+
+
 class Settings(BaseSettings):
     """The settings of one run of the project."""
 
@@ -404,6 +496,10 @@ class Settings(BaseSettings):
     gold: GoldSettings = GoldSettings()
     vectors: VectorSettings = VectorSettings()
     approach: ApproachSettings = ApproachSettings()
+    automation: AutomationSettings = AutomationSettings()
+    ui: UiSettings = UiSettings()
+    models: ModelSettings = ModelSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
 
     @classmethod
     def from_env(cls) -> Settings:

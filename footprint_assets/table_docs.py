@@ -1,4 +1,4 @@
-"""The reference documentation, generated from its sources: contracts, checks and settings.
+"""The reference documentation, generated from its sources: contracts, checks, settings and errors.
 
 ``footprint-assets docs`` writes the pages; a test fails when the committed ones differ.
 """
@@ -17,6 +17,7 @@ from footprint_assets.assets import tables_with
 from footprint_assets.checks import CHECKS
 from footprint_assets.contracts import Contract
 from footprint_assets.contracts.forms import rules_of
+from footprint_assets.error_docs import Kind, kinds
 from footprint_assets.settings import Root, Settings
 from footprint_assets.tables import LakeTable
 
@@ -53,6 +54,7 @@ def pages() -> dict[str, str]:
         **{f"{TABLES_FOLDER}/{table.key}.md": table_page(table) for table in TABLES},
         "checks.md": checks_page(),
         "settings.md": settings_page(),
+        "troubleshooting.md": troubleshooting_page(),
     }
 
 
@@ -154,7 +156,40 @@ def settings_page() -> str:
             ["field", "default", "meaning"],
             [[f"`{name}`", f"`{default}`", text] for name, default, text in _settings(Root, "")],
         ),
-        "`DAGSTER_HOME` names the directory of the Dagster instance; without it, `dagster_home` beside the lake.",
+        "`DAGSTER_HOME` names the directory of the Dagster instance; without it, `dagster_home` beside the lake. "
+        "`FOOTPRINT_REPORT_TOKEN`, in the environment only, opens the report endpoints of the UI ([guard](guard.md)).",
+    )
+
+
+def troubleshooting_page() -> str:
+    """The page of the errors: what each kind means, what it says, what mends it."""
+    found = kinds()
+    known = {kind.name for kind in found}
+    return _page(
+        "Troubleshooting",
+        "A message names the kind of error, what is wrong, where, and what mends it:",
+        "```\nNothingToRun: The drop folder has no MBP-10 or trades file for these dates. [folder=data/dbn] "
+        "Remedy: footprint-assets ingest --register PATH... or footprint-assets sample\n```",
+        "Search this page for the kind or for the words of the message; … stands for what is only known when it happens. The "
+        "command line ends with exit code 1 and this message; in Dagster it is the failure of the step. What is published "
+        "stays as it is, whatever fails ([architecture](architecture.md)).",
+        *(_error(kind, known) for kind in found),
+    )
+
+
+def _error(kind: Kind, known: set[str]) -> str:
+    family = [f"One of [{kind.family}](#{kind.family.lower()})."] if kind.family in known else []
+    members = ", ".join(f"[{name}](#{name.lower()})" for name in kind.members)
+    return "\n\n".join(
+        [
+            f"## {kind.name}",
+            " ".join([kind.meaning, *family, *([f"It is met as {members}."] if members else [])]),
+            *(
+                [_table(["it says", "what mends it"], [[case.message, case.remedy] for case in kind.cases])]
+                if kind.cases
+                else []
+            ),
+        ]
     )
 
 

@@ -84,14 +84,14 @@ def test_an_interrupted_run_is_recorded_as_failed(instance: dg.DagsterInstance, 
 
         storage.store_event = store_and_interrupt  # type: ignore[method-assign]
 
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     done = execute(job_of(interrupted), "2025-06-04", instance, {})
 
     assert done.interrupted
     run = instance.get_run_by_id(done.run_id)
     assert run is not None
     assert run.status == dg.DagsterRunStatus.FAILURE
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_only_the_runs_of_processes_that_are_gone_are_ended(instance: dg.DagsterInstance) -> None:

@@ -129,7 +129,12 @@ silver.future.volume_profiles: contract
 """
 
 THROUGH_TODAY = dg.TimeWindowPartitionMapping(start_offset=LOOKBACK.start_offset, end_offset=0)
-JOBS = ["lake_audit", "lake_daily", "lake_first_pass", "lake_second_pass", "lake_third_pass"]
+JOBS = ["lake_audit", "lake_daily", "lake_first_pass", "lake_scrub", "lake_second_pass", "lake_third_pass"]
+SENSORS = {"dbn_files": "lake_daily"}
+SCHEDULES = {
+    "lake_daily_schedule": ("lake_daily", "30 6 * * TUE-SAT", "America/New_York"),
+    "lake_scrub_schedule": ("lake_scrub", "0 12 * * SAT", "America/New_York"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +169,16 @@ def test_the_jobs(definitions: dg.Definitions) -> None:
     jobs = {job.name for job in definitions.get_repository_def().get_all_jobs()}
 
     assert sorted(name for name in jobs if not name.startswith("__")) == JOBS
+
+
+def test_the_sensors_and_schedules(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+
+    assert {sensor.name: sensor.job_name for sensor in repository.sensor_defs} == SENSORS
+    assert {
+        schedule.name: (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone)
+        for schedule in repository.schedule_defs
+    } == SCHEDULES
 
 
 def test_every_table_has_a_contract_and_every_contract_a_table() -> None:

@@ -14,7 +14,7 @@ from dagster._core.definitions.partitions.mapping import UpstreamPartitionsResul
 from dagster._core.definitions.partitions.snap import TimeWindowPartitionsSnap
 
 from footprint_assets import calendar as cme
-from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK, lake_partitions, lookback
+from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK, is_partition, lake_partitions, lookback
 from footprint_assets.settings import HistorySettings
 
 AFTER_THE_CALENDAR = dt.datetime(2035, 1, 1, tzinfo=cme.NEW_YORK)
@@ -41,6 +41,25 @@ def test_the_partition_keys_are_exactly_the_sessions_of_the_calendar() -> None:
 
 def test_the_first_partition_is_the_monday_after_the_sunday_the_history_starts_on() -> None:
     assert keys_at(AFTER_THE_CALENDAR)[0] == "2010-06-07"
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        dt.datetime(2025, 6, 5, 23, 59, 59),
+        dt.datetime(2025, 6, 6, 0, 0),
+        dt.datetime(2025, 4, 19, 0, 0),  # after a closed Good Friday
+        dt.datetime(2025, 3, 9, 12, 0),  # clocks went forward
+        dt.datetime(2025, 11, 3, 0, 0),  # clocks went back the day before
+    ],
+)
+def test_a_date_is_a_partition_where_dagster_says_so(now: dt.datetime) -> None:
+    now = now.replace(tzinfo=cme.NEW_YORK)
+    days = [now.date() + dt.timedelta(n) for n in range(-7, 8)]
+
+    assert [str(day) for day in days if is_partition(day, now)] == [
+        key for key in keys_at(now) if key >= str(days[0])
+    ]
 
 
 def test_no_date_past_the_calendar_ever_becomes_a_partition() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import polars as pl
 from pydantic import BaseModel
@@ -228,7 +229,8 @@ def rows_of_files(scope: Scope, roll: TableInput, schema: str, table: str) -> It
             symbol, notes={} if files else {"absent": f"no {schema} file in the drop folder covers this date"}
         )
     contract, days = contracts.load(table).polars_schema, cme.utc_days(scope.trade_date)
-    stream = _book_rows if schema == "mbp-10" else _rows
+    # One memory for all files: what the part of one has given back serves the next.
+    stream = partial(_book_rows, BookMemory(ROW_GROUP_ROWS)) if schema == "mbp-10" else _rows
     for part, entry in enumerate(files):
         with DbnReader(entry.path, scope.settings.ingest) as reader:
             instruments = InstrumentMap.of(reader.header)
@@ -246,9 +248,8 @@ def _rows(job: _File, reader: DbnReader) -> Iterator[Batch]:
             yield job.batch(symbol, to_columns(chunk, job.schema, wanted, *job.window))
 
 
-def _book_rows(job: _File, reader: DbnReader) -> Iterator[Batch]:
+def _book_rows(memory: BookMemory, job: _File, reader: DbnReader) -> Iterator[Batch]:
     """The rows of a book, a row group at a time: the writer takes them as they lie."""
-    memory = BookMemory(ROW_GROUP_ROWS)
     books = {symbol: BookBuffer(memory, wanted, *job.window) for symbol, wanted in job.ids.items()}
     with closing(ahead(reader.chunks(job.schema))) as chunks:
         for chunk in chunks:

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from footprint_assets.kernels.value_area import PERCENT, point_of_control, value_area
+from footprint_assets.kernels.value_area import PERCENT, expanded, leads
 
 NO_ROW = np.iinfo(np.int64).min
 """A price row that does not exist: the ask point of control of a bar without buyers, a stack nobody built."""
@@ -96,9 +96,10 @@ BAR = np.dtype(
 """Summary of one bar. ``sum_size_ticks`` and its square are relative to ``open_tick``, which keeps them exact."""
 
 
-_VOLUME, _TRADES, _LARGEST, _FIRST_TS, _LAST_TS = 0, 3, 6, 7, 8
-"""Places in the tally of a row while its trades are counted. Volume and trades are those of sellers, of nobody, of
-buyers, so that the sign of a trade is where it goes."""
+# The tally of a row. Volume and trades are those of sellers, of nobody, of buyers, so that the sign of a trade is where
+# it goes.
+_BID, _UNKNOWN, _ASK, _BID_TRADES, _, _ASK_TRADES, _LARGEST, _FIRST_TS, _LAST_TS = range(9)
+_IS_BUY, _IS_SELL, _BUY_STACK, _SELL_STACK = range(9, 13)
 _TALLY = 16
 """Length of the tally: two cache lines."""
 
@@ -135,11 +136,12 @@ class Trades(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _trade_flow(
-    trades: Trades, first: int, last: int, low_row: int, tally: Any, ladder: Any, bar: Any
-) -> None:
-    """Add the trades ``first:last`` to the ladder and the order-dependent figures to the bar; the tally stays zeroed."""
-    open_tick = trades.tick[first]
+def _trade_flow(trades: Trades, first: int, last: int, low_row: int, tally: Any, bar: Any) -> None:
+    """Add the trades ``first:last`` to the tally of their rows and the order-dependent figures to the bar."""
+    # Slices, because an index that might be negative costs more than the sum it is for.
+    ticks, sizes, rows = trades.tick[first:last], trades.size[first:last], trades.row[first:last]
+    signs, times = trades.sign[first:last], trades.ts_ns[first:last]
+    open_tick = ticks[0]
     high = low = open_tick
     delta = np.int64(0)
     max_delta = np.int64(0)
@@ -148,19 +150,17 @@ def _trade_flow(
     delta_at_low = np.int64(0)
     sum_ticks = np.int64(0)
     sum_squares = np.int64(0)
-    largest = np.int64(0)
-    for i in range(first, last):
-        tick = trades.tick[i]
-        size = trades.size[i]
-        row = trades.row[i] - low_row
+    for i in range(ticks.shape[0]):
+        tick = ticks[i]
+        size = sizes[i]
         # An index, not a branch: the aggressor of the next trade is the least predictable thing in the file.
-        side = np.int64(trades.sign[i] > 0) - np.int64(trades.sign[i] < 0)
-        cell = tally[row]
-        cell[_VOLUME + 1 + side] += size
-        cell[_TRADES + 1 + side] += 1
+        side = np.int64(signs[i] > 0) - np.int64(signs[i] < 0)
+        cell = tally[np.uint64(rows[i] - low_row)]
+        cell[np.uint64(_UNKNOWN + side)] += size
+        cell[np.uint64(_UNKNOWN + 3 + side)] += 1
         if cell[_LARGEST] == 0:
-            cell[_FIRST_TS] = trades.ts_ns[i]
-        cell[_LAST_TS] = trades.ts_ns[i]
+            cell[_FIRST_TS] = times[i]
+        cell[_LAST_TS] = times[i]
         cell[_LARGEST] = max(cell[_LARGEST], size)
         delta += size * side
         max_delta = max(max_delta, delta)
@@ -174,122 +174,82 @@ def _trade_flow(
         offset = tick - open_tick
         sum_ticks += size * offset
         sum_squares += size * offset * offset
-    for row in range(ladder.shape[0]):
-        cell = tally[row]
-        ladder[row]["bid_volume"] = cell[_VOLUME]
-        ladder[row]["unknown_volume"] = cell[_VOLUME + 1]
-        ladder[row]["ask_volume"] = cell[_VOLUME + 2]
-        ladder[row]["bid_trades"] = cell[_TRADES]
-        ladder[row]["ask_trades"] = cell[_TRADES + 2]
-        ladder[row]["max_trade_size"] = cell[_LARGEST]
-        ladder[row]["first_ts"] = cell[_FIRST_TS]
-        ladder[row]["last_ts"] = cell[_LAST_TS]
-        largest = max(largest, cell[_LARGEST])
-        cell[:] = 0
-    bar[0]["open_tick"] = open_tick
-    bar[0]["high_tick"] = high
-    bar[0]["low_tick"] = low
-    bar[0]["close_tick"] = trades.tick[last - 1]
-    bar[0]["trades"] = last - first
-    bar[0]["max_trade_size"] = largest
-    bar[0]["delta"] = delta
-    bar[0]["max_delta"] = max_delta
-    bar[0]["min_delta"] = min_delta
-    bar[0]["delta_since_high"] = delta - delta_at_high
-    bar[0]["delta_since_low"] = delta - delta_at_low
-    bar[0]["sum_size_ticks"] = sum_ticks
-    bar[0]["sum_size_ticks_squared"] = sum_squares
+    bar.open_tick = open_tick
+    bar.high_tick = high
+    bar.low_tick = low
+    bar.close_tick = ticks[ticks.shape[0] - 1]
+    bar.trades = last - first
+    bar.delta = delta
+    bar.max_delta = max_delta
+    bar.min_delta = min_delta
+    bar.delta_since_high = delta - delta_at_high
+    bar.delta_since_low = delta - delta_at_low
+    bar.sum_size_ticks = sum_ticks
+    bar.sum_size_ticks_squared = sum_squares
 
 
 @njit(cache=True, nogil=True)
 def _dominates(volume: int, opposite: int, rules: Rules) -> bool:
     """Whether ``volume`` is an imbalance against the ``opposite`` side one row along the diagonal."""
-    if (
-        volume <= 0
-        or volume < rules.imbalance_min_volume
-        or volume - opposite < rules.imbalance_min_difference
-    ):
-        return False
-    if opposite == 0 and rules.imbalance_zero != ZERO_IS_ONE:
-        return rules.imbalance_zero == ZERO_IS_INFINITE
-    return volume >= rules.imbalance_ratio * max(opposite, 1)
+    # Arithmetic, not branches: no row foretells the next.
+    enough = (
+        (volume > 0)
+        & (volume >= rules.imbalance_min_volume)
+        & (volume - opposite >= rules.imbalance_min_difference)
+    )
+    against_zero = (opposite == 0) & (rules.imbalance_zero != ZERO_IS_ONE)
+    is_many_times = volume >= rules.imbalance_ratio * max(opposite, 1)
+    return bool(enough & (rules.imbalance_zero == ZERO_IS_INFINITE if against_zero else is_many_times))
 
 
 @njit(cache=True, nogil=True)
-def _diagonal_imbalances(ladder: Any, bar: Any, rules: Rules) -> None:
-    """Mark the rows where one aggressor dominates the other one row along the diagonal."""
-    rows = ladder.shape[0]
-    for row in range(rows):
-        ladder[row]["buy_imbalance_ratio"] = np.nan
-        ladder[row]["sell_imbalance_ratio"] = np.nan
-        if row > 0:
-            ask = ladder[row]["ask_volume"]
-            bid = ladder[row - 1]["bid_volume"]
-            if bid > 0:
-                ladder[row]["buy_imbalance_ratio"] = ask / bid
-            if _dominates(ask, bid, rules):
-                ladder[row]["is_buy_imbalance"] = True
-                bar[0]["buy_imbalance_count"] += 1
-        if row < rows - 1:
-            bid = ladder[row]["bid_volume"]
-            ask = ladder[row + 1]["ask_volume"]
-            if ask > 0:
-                ladder[row]["sell_imbalance_ratio"] = bid / ask
-            if _dominates(bid, ask, rules):
-                ladder[row]["is_sell_imbalance"] = True
-                bar[0]["sell_imbalance_count"] += 1
-
-
-@njit(cache=True, nogil=True)
-def _buy_stacks(ladder: Any, bar: Any, low_row: int, close_row: int, rules: Rules) -> None:
+def _buy_stacks(tally: Any, rows: int, bar: Any, low_row: int, close_row: int, rules: Rules) -> None:
     """Runs of consecutive buy imbalances; of equally long runs the lowest is the bar's stack."""
-    rows = ladder.shape[0]
     longest = 0
     row = 0
     while row < rows:
-        if not ladder[row]["is_buy_imbalance"]:
+        if not tally[row, _IS_BUY]:
             row += 1
             continue
         run = row
-        while row < rows and ladder[row]["is_buy_imbalance"]:
+        while row < rows and tally[row, _IS_BUY]:
             row += 1
         length = row - run
         for member in range(run, row):
-            ladder[member]["buy_stack_length"] = length
+            tally[member, _BUY_STACK] = length
         if length >= rules.stacked_rows:
             if length > longest:
-                bar[0]["stacked_buy_low_row"] = low_row + run
-                bar[0]["stacked_buy_high_row"] = low_row + row - 1
+                bar.stacked_buy_low_row = low_row + run
+                bar.stacked_buy_high_row = low_row + row - 1
             if 3 * run >= 2 * (rows - 1) and close_row < low_row + run:
-                bar[0]["is_trapped_buyers"] = True
+                bar.is_trapped_buyers = True
         longest = max(longest, length)
-    bar[0]["buy_stack_max"] = longest
+    bar.buy_stack_max = longest
 
 
 @njit(cache=True, nogil=True)
-def _sell_stacks(ladder: Any, bar: Any, low_row: int, close_row: int, rules: Rules) -> None:
+def _sell_stacks(tally: Any, rows: int, bar: Any, low_row: int, close_row: int, rules: Rules) -> None:
     """Runs of consecutive sell imbalances; of equally long runs the highest is the bar's stack."""
-    rows = ladder.shape[0]
     longest = 0
     row = rows - 1
     while row >= 0:
-        if not ladder[row]["is_sell_imbalance"]:
+        if not tally[row, _IS_SELL]:
             row -= 1
             continue
         run = row
-        while row >= 0 and ladder[row]["is_sell_imbalance"]:
+        while row >= 0 and tally[row, _IS_SELL]:
             row -= 1
         length = run - row
         for member in range(row + 1, run + 1):
-            ladder[member]["sell_stack_length"] = length
+            tally[member, _SELL_STACK] = length
         if length >= rules.stacked_rows:
             if length > longest:
-                bar[0]["stacked_sell_low_row"] = low_row + row + 1
-                bar[0]["stacked_sell_high_row"] = low_row + run
+                bar.stacked_sell_low_row = low_row + row + 1
+                bar.stacked_sell_high_row = low_row + run
             if 3 * (rows - 1 - run) >= 2 * (rows - 1) and close_row > low_row + run:
-                bar[0]["is_trapped_sellers"] = True
+                bar.is_trapped_sellers = True
         longest = max(longest, length)
-    bar[0]["sell_stack_max"] = longest
+    bar.sell_stack_max = longest
 
 
 @njit(cache=True, nogil=True)
@@ -314,110 +274,130 @@ def _is_absorbing(volume: int, totals: NDArray[np.int64], bar_volume: int, rules
 
 
 @njit(cache=True, nogil=True)
-def _extremes(ladder: Any, totals: NDArray[np.int64], bar: Any, low_row: int, rules: Rules) -> None:
+def _extremes(tally: Any, totals: NDArray[np.int64], bar: Any, low_row: int, rules: Rules) -> None:
     """Unfinished auction, exhaustion and absorption at the high and the low of the bar."""
-    rows = ladder.shape[0]
+    rows = totals.shape[0]
     top = rows - 1
-    bar[0]["high_bid_volume"] = ladder[top]["bid_volume"]
-    bar[0]["high_ask_volume"] = ladder[top]["ask_volume"]
-    bar[0]["low_bid_volume"] = ladder[0]["bid_volume"]
-    bar[0]["low_ask_volume"] = ladder[0]["ask_volume"]
-    bar[0]["is_unfinished_high"] = ladder[top]["bid_volume"] > 0 and ladder[top]["ask_volume"] > 0
-    bar[0]["is_unfinished_low"] = ladder[0]["bid_volume"] > 0 and ladder[0]["ask_volume"] > 0
-    bar[0]["exhaustion_ratio_high"] = np.nan
-    bar[0]["exhaustion_ratio_low"] = np.nan
+    bar.high_bid_volume = tally[top, _BID]
+    bar.high_ask_volume = tally[top, _ASK]
+    bar.low_bid_volume = tally[0, _BID]
+    bar.low_ask_volume = tally[0, _ASK]
+    bar.is_unfinished_high = tally[top, _BID] > 0 and tally[top, _ASK] > 0
+    bar.is_unfinished_low = tally[0, _BID] > 0 and tally[0, _ASK] > 0
+    bar.exhaustion_ratio_high = np.nan
+    bar.exhaustion_ratio_low = np.nan
     if rows > 1:
-        bar[0]["exhaustion_ratio_high"] = ladder[top - 1]["ask_volume"] / max(ladder[top]["ask_volume"], 1)
-        bar[0]["exhaustion_ratio_low"] = ladder[1]["bid_volume"] / max(ladder[0]["bid_volume"], 1)
+        bar.exhaustion_ratio_high = tally[top - 1, _ASK] / max(tally[top, _ASK], 1)
+        bar.exhaustion_ratio_low = tally[1, _BID] / max(tally[0, _BID], 1)
     if rows > 2:
-        bar[0]["is_exhaustion_high"] = _is_exhaustion(
-            ladder[top]["ask_volume"],
-            ladder[top - 1]["ask_volume"],
-            ladder[top - 2]["ask_volume"],
-            ladder[top]["bid_volume"],
+        bar.is_exhaustion_high = _is_exhaustion(
+            tally[top, _ASK],
+            tally[top - 1, _ASK],
+            tally[top - 2, _ASK],
+            tally[top, _BID],
             rules.exhaustion_ratio,
         )
-        bar[0]["is_exhaustion_low"] = _is_exhaustion(
-            ladder[0]["bid_volume"],
-            ladder[1]["bid_volume"],
-            ladder[2]["bid_volume"],
-            ladder[0]["ask_volume"],
+        bar.is_exhaustion_low = _is_exhaustion(
+            tally[0, _BID],
+            tally[1, _BID],
+            tally[2, _BID],
+            tally[0, _ASK],
             rules.exhaustion_ratio,
         )
+    for depth in range(min(rows, 2)):
+        bar.high_rows_delta += tally[top - depth, _ASK] - tally[top - depth, _BID]
+        bar.low_rows_delta += tally[depth, _ASK] - tally[depth, _BID]
     per_row = rules.ticks_per_row
-    close = bar[0]["close_tick"]
+    close = bar.close_tick
     for depth in range(min(rows, 3)):
         high_row = top - depth
-        volume = ladder[high_row]["ask_volume"]
+        volume = tally[high_row, _ASK]
         if close <= (low_row + high_row) * per_row - rules.absorption_rejection_ticks and _is_absorbing(
-            volume, totals, bar[0]["volume"], rules
+            volume, totals, bar.volume, rules
         ):
-            bar[0]["is_absorption_high"] = True
-            bar[0]["absorption_high_volume"] = max(bar[0]["absorption_high_volume"], volume)
-        volume = ladder[depth]["bid_volume"]
+            bar.is_absorption_high = True
+            bar.absorption_high_volume = max(bar.absorption_high_volume, volume)
+        volume = tally[depth, _BID]
         # The top of the row, so that the mirrored bar is rejected by the same number of ticks.
         row_top = (low_row + depth + 1) * per_row - 1
         if close >= row_top + rules.absorption_rejection_ticks and _is_absorbing(
-            volume, totals, bar[0]["volume"], rules
+            volume, totals, bar.volume, rules
         ):
-            bar[0]["is_absorption_low"] = True
-            bar[0]["absorption_low_volume"] = max(bar[0]["absorption_low_volume"], volume)
+            bar.is_absorption_low = True
+            bar.absorption_low_volume = max(bar.absorption_low_volume, volume)
 
 
 @njit(cache=True, nogil=True)
-def _volume_at_price(
-    ladder: Any, side: NDArray[np.int64], bar: Any, low_row: int, rules: Rules
-) -> NDArray[np.int64]:
-    """Totals of the ladder, points of control, value area and clusters; returns the total of every row."""
-    rows = ladder.shape[0]
-    bar[0]["rows"] = rows
+def _volume_at_price(tally: Any, totals: NDArray[np.int64], bar: Any, low_row: int, rules: Rules) -> int:
+    """Totals of the rows and of the bar, its points of control, and the diagonal imbalances.
+
+    One loop: a bar has a few rows, and where a loop ends costs more than what it does. Returns the row of the point of
+    control.
+    """
+    rows = totals.shape[0]
+    ask = bid = unknown = ask_trades = bid_trades = largest = 0
+    most = most_ask = most_bid = before = 0
+    bought = sold = 0
+    poc = ask_poc = bid_poc = -1
     for row in range(rows):
-        side[row] = ladder[row]["ask_volume"]
-        bar[0]["ask_volume"] += ladder[row]["ask_volume"]
-        bar[0]["ask_trades"] += ladder[row]["ask_trades"]
-    poc = point_of_control(side)
-    bar[0]["ask_poc_row"] = NO_ROW if poc < 0 else low_row + poc
-    for row in range(rows):
-        side[row] = ladder[row]["bid_volume"]
-        bar[0]["bid_volume"] += ladder[row]["bid_volume"]
-        bar[0]["bid_trades"] += ladder[row]["bid_trades"]
-    poc = point_of_control(side)
-    bar[0]["bid_poc_row"] = NO_ROW if poc < 0 else low_row + poc
-    for row in range(rows):
-        side[row] += ladder[row]["ask_volume"] + ladder[row]["unknown_volume"]
-        bar[0]["unknown_volume"] += ladder[row]["unknown_volume"]
-    bar[0]["volume"] = bar[0]["ask_volume"] + bar[0]["bid_volume"] + bar[0]["unknown_volume"]
-    poc, val, vah = value_area(side, rules.value_area_pct, rules.value_area_rows)
-    ladder[poc]["is_poc"] = True
-    bar[0]["poc_row"] = low_row + poc
-    bar[0]["poc_volume"] = side[poc]
-    bar[0]["poc_delta"] = ladder[poc]["ask_volume"] - ladder[poc]["bid_volume"]
-    bar[0]["val_row"] = low_row + val
-    bar[0]["vah_row"] = low_row + vah
-    for row in range(val, vah + 1):
-        ladder[row]["is_in_value_area"] = True
-        bar[0]["value_area_volume"] += side[row]
-    for row in range(rows):
-        if side[row] * rows >= rules.cluster_mean_multiple * bar[0]["volume"]:
-            bar[0]["cluster_count"] += 1
-    for depth in range(min(rows, 2)):
-        bar[0]["high_rows_delta"] += (
-            ladder[rows - 1 - depth]["ask_volume"] - ladder[rows - 1 - depth]["bid_volume"]
-        )
-        bar[0]["low_rows_delta"] += ladder[depth]["ask_volume"] - ladder[depth]["bid_volume"]
-    return side
+        own = tally[row]
+        own_ask, own_bid = own[_ASK], own[_BID]
+        volume = own_ask + own_bid + own[_UNKNOWN]
+        totals[row] = volume
+        ask += own_ask
+        bid += own_bid
+        unknown += own[_UNKNOWN]
+        ask_trades += own[_ASK_TRADES]
+        bid_trades += own[_BID_TRADES]
+        largest = max(largest, own[_LARGEST])
+        if leads(volume, row, most, poc, rows):
+            poc, most = row, volume
+        if leads(own_ask, row, most_ask, ask_poc, rows):
+            ask_poc, most_ask = row, own_ask
+        if leads(own_bid, row, most_bid, bid_poc, rows):
+            bid_poc, most_bid = row, own_bid
+        if row > 0:
+            is_buy, is_sell = _dominates(own_ask, before, rules), _dominates(before, own_ask, rules)
+            own[_IS_BUY], tally[row - 1, _IS_SELL] = is_buy, is_sell
+            bought += is_buy
+            sold += is_sell
+        before = own_bid
+    bar.rows = rows
+    bar.ask_volume, bar.bid_volume, bar.unknown_volume = ask, bid, unknown
+    bar.volume = ask + bid + unknown
+    bar.ask_trades, bar.bid_trades, bar.max_trade_size = ask_trades, bid_trades, largest
+    bar.buy_imbalance_count, bar.sell_imbalance_count = bought, sold
+    bar.poc_row, bar.poc_volume = low_row + poc, most
+    bar.poc_delta = tally[poc, _ASK] - tally[poc, _BID]
+    bar.ask_poc_row = NO_ROW if ask_poc < 0 else low_row + ask_poc
+    bar.bid_poc_row = NO_ROW if bid_poc < 0 else low_row + bid_poc
+    return poc
+
+
+@njit(cache=True, nogil=True)
+def _write(tally: Any, row: int, rows: int, cell: Any) -> None:
+    """Turn the tally of a row into a cell."""
+    own = tally[row]
+    cell.bid_volume, cell.unknown_volume, cell.ask_volume = own[_BID], own[_UNKNOWN], own[_ASK]
+    cell.bid_trades, cell.ask_trades, cell.max_trade_size = own[_BID_TRADES], own[_ASK_TRADES], own[_LARGEST]
+    cell.first_ts, cell.last_ts = own[_FIRST_TS], own[_LAST_TS]
+    below = tally[row - 1, _BID] if row > 0 else np.int64(0)
+    above = tally[row + 1, _ASK] if row < rows - 1 else np.int64(0)
+    cell.buy_imbalance_ratio = own[_ASK] / below if below > 0 else np.nan
+    cell.sell_imbalance_ratio = own[_BID] / above if above > 0 else np.nan
+    cell.buy_stack_length, cell.sell_stack_length = own[_BUY_STACK], own[_SELL_STACK]
+    cell.is_buy_imbalance, cell.is_sell_imbalance = own[_IS_BUY] == 1, own[_IS_SELL] == 1
 
 
 @njit(cache=True, nogil=True)
 def _row_ranges(
     row: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], np.int64, np.int64]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
     """Lowest and highest row of each bar, the largest number of rows, and an upper bound of the cells of all bars."""
     bars = offsets.shape[0] - 1
     low_rows = np.empty(bars, np.int64)
     high_rows = np.empty(bars, np.int64)
-    most_rows = np.int64(1)
-    cells = np.int64(0)
+    most_rows, cells = 1, 0
     for b in range(bars):
         of_bar = row[offsets[b] : offsets[b + 1]]
         low = high = of_bar[0]
@@ -433,49 +413,50 @@ def _row_ranges(
 
 
 @njit(cache=True, nogil=True)
-def footprint_bars(trades: Trades, offsets: NDArray[np.int64], rules: Rules, cells: Any, bars: Any) -> int:
-    """Fill the price rows and the summary of every bar in one pass over the trades.
-
-    Args:
-        trades: Trades of the session in file order.
-        offsets: Bar ``b`` holds the trades ``offsets[b]:offsets[b + 1]``, at least one; int64[bars + 1].
-        rules: Row height, imbalance, value area and extreme definitions.
-        cells: Filled by bar, then by row upwards; rows without a trade are left out; CELL[at least the rows traded].
-        bars: Filled; zeroed BAR[bars].
-
-    Returns:
-        The number of cells filled.
-    """
+def _fill(
+    trades: Trades,
+    offsets: NDArray[np.int64],
+    low_rows: NDArray[np.int64],
+    high_rows: NDArray[np.int64],
+    most_rows: int,
+    rules: Rules,
+    cells: Any,
+    bars: Any,
+) -> int:
+    """Fill the cells and the summary of every bar in one pass over the trades; returns the number of cells."""
     per_row = rules.ticks_per_row
-    low_rows, high_rows, most_rows, _ = _row_ranges(trades.row, offsets)
-    scratch = np.zeros(most_rows, cells.dtype)
-    blank = np.zeros(1, cells.dtype)
     tally = np.zeros((most_rows, _TALLY), np.int64)
-    side = np.empty(most_rows, np.int64)
+    volumes = np.empty(most_rows, np.int64)
     filled = 0
     for b in range(bars.shape[0]):
         low_row = low_rows[b]
         rows = high_rows[b] - low_row + 1
-        ladder = scratch[:rows]
-        bar = bars[b : b + 1]
-        bar[0]["stacked_buy_low_row"] = NO_ROW
-        bar[0]["stacked_buy_high_row"] = NO_ROW
-        bar[0]["stacked_sell_low_row"] = NO_ROW
-        bar[0]["stacked_sell_high_row"] = NO_ROW
-        _trade_flow(trades, offsets[b], offsets[b + 1], low_row, tally, ladder, bar)
-        totals = _volume_at_price(ladder, side[:rows], bar, low_row, rules)
-        close_row = bar[0]["close_tick"] // per_row
-        _diagonal_imbalances(ladder, bar, rules)
-        _buy_stacks(ladder, bar, low_row, close_row, rules)
-        _sell_stacks(ladder, bar, low_row, close_row, rules)
-        _extremes(ladder, totals, bar, low_row, rules)
+        totals, bar = volumes[:rows], bars[b]
+        bar.stacked_buy_low_row = bar.stacked_buy_high_row = NO_ROW
+        bar.stacked_sell_low_row = bar.stacked_sell_high_row = NO_ROW
+        _trade_flow(trades, offsets[b], offsets[b + 1], low_row, tally, bar)
+        poc = _volume_at_price(tally, totals, bar, low_row, rules)
+        val, vah, inside = expanded(totals, poc, bar.volume, rules.value_area_pct, rules.value_area_rows)
+        bar.val_row, bar.vah_row, bar.value_area_volume = low_row + val, low_row + vah, inside
+        close_row = bar.close_tick // per_row
+        if bar.buy_imbalance_count > 0:
+            _buy_stacks(tally, rows, bar, low_row, close_row, rules)
+        if bar.sell_imbalance_count > 0:
+            _sell_stacks(tally, rows, bar, low_row, close_row, rules)
+        _extremes(tally, totals, bar, low_row, rules)
+        clusters, least = 0, rules.cluster_mean_multiple * bar.volume
         for row in range(rows):
+            clusters += 1 if totals[row] * rows >= least else 0
             if totals[row] > 0:
-                ladder[row]["bar"] = b
-                ladder[row]["row"] = low_row + row
-                cells[filled] = ladder[row]
+                cell = cells[filled]
+                cell.bar, cell.row = b, low_row + row
+                cell.is_poc, cell.is_in_value_area = row == poc, val <= row <= vah
+                _write(tally, row, rows, cell)
                 filled += 1
-            ladder[row] = blank[0]
+        bar.cluster_count = clusters
+        for row in range(rows):
+            for place in range(_TALLY):
+                tally[row, place] = 0
     return filled
 
 
@@ -490,7 +471,7 @@ def footprint(trades: Trades, offsets: NDArray[np.int64], rules: Rules) -> tuple
     Returns:
         ``(cells, bars)``: CELL records of the rows that traded, sorted by bar and row, and one BAR record a bar.
     """
-    most_cells = _row_ranges(trades.row, offsets)[3]
+    low_rows, high_rows, most_rows, most_cells = _row_ranges(trades.row, offsets)
     cells = np.zeros(most_cells, CELL)
     bars = np.zeros(len(offsets) - 1, BAR)
-    return cells[: footprint_bars(trades, offsets, rules, cells, bars)], bars
+    return cells[: _fill(trades, offsets, low_rows, high_rows, most_rows, rules, cells, bars)], bars

@@ -14,11 +14,27 @@ PERCENT = 100
 
 
 @njit(cache=True, nogil=True)
-def point_of_control(volumes: NDArray[np.int64]) -> int:
-    """Row with the most volume.
+def leads(volume: int, row: int, most: int, leader: int, rows: int) -> bool:
+    """Whether a row takes the point of control from the one that has it so far.
 
     A tie goes to the row nearest the midpoint of the range, then to the lower price (CBOT Market Profile manual;
     mypivots for the last rule).
+
+    Args:
+        volume: Volume of the row, contracts.
+        row: The row; rows are compared from low to high.
+        most: Volume of the leader, 0 without one.
+        leader: The leader's row, -1 without one.
+        rows: Rows of the profile.
+    """
+    # Distances to the midpoint are compared doubled, so that an even number of rows needs no fraction.
+    is_nearer = abs(2 * row - (rows - 1)) < abs(2 * leader - (rows - 1))
+    return bool((volume > most) | ((volume == most) & (volume > 0) & is_nearer))
+
+
+@njit(cache=True, nogil=True)
+def point_of_control(volumes: NDArray[np.int64]) -> int:
+    """Row with the most volume.
 
     Args:
         volumes: Volume of every row from low to high, missing rows 0; int64[rows], contracts.
@@ -28,17 +44,10 @@ def point_of_control(volumes: NDArray[np.int64]) -> int:
     """
     n = volumes.shape[0]
     best = -1
+    most = 0
     for row in range(n):
-        volume = volumes[row]
-        if volume <= 0:
-            continue
-        # Distances to the midpoint are compared doubled, so that an even number of rows needs no fraction.
-        if (
-            best < 0
-            or volume > volumes[best]
-            or (volume == volumes[best] and abs(2 * row - (n - 1)) < abs(2 * best - (n - 1)))
-        ):
-            best = row
+        if leads(volumes[row], row, most, best, n):
+            best, most = row, volumes[row]
     return best
 
 
@@ -58,13 +67,33 @@ def value_area(volumes: NDArray[np.int64], pct: int, step_rows: int) -> tuple[in
     Returns:
         Row indices ``(poc, val, vah)``, or ``(-1, -1, -1)`` where the profile has no volume.
     """
-    n = volumes.shape[0]
     poc = point_of_control(volumes)
     if poc < 0:
         return -1, -1, -1
-    total = np.int64(0)
-    for row in range(n):
+    total = 0
+    for row in range(volumes.shape[0]):
         total += volumes[row]
+    low, high, _ = expanded(volumes, poc, total, pct, step_rows)
+    return poc, low, high
+
+
+@njit(cache=True, nogil=True)
+def expanded(
+    volumes: NDArray[np.int64], poc: int, total: int, pct: int, step_rows: int
+) -> tuple[int, int, int]:
+    """The value area around a point of control that is known; see ``value_area``.
+
+    Args:
+        volumes: Volume of every row from low to high, missing rows 0; int64[rows], contracts.
+        poc: The row of the point of control.
+        total: Volume of all rows.
+        pct: Share of the volume inside the value area, 1 to 100 %.
+        step_rows: Rows a step compares.
+
+    Returns:
+        Row indices of its low and its high, and the volume inside.
+    """
+    n = volumes.shape[0]
     low = poc
     high = poc
     inside = volumes[poc]
@@ -91,4 +120,4 @@ def value_area(volumes: NDArray[np.int64], pct: int, step_rows: int) -> tuple[in
         else:
             low = below_end
             inside += below
-    return poc, low, high
+    return low, high, inside

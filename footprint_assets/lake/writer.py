@@ -294,9 +294,9 @@ class Stage:
         staged = self._symbols[symbol]
         if not staged.parts:
             staged.parts[0] = PartFile(staged.directory / part_name(0), self.schema)
-        paths = [staged.parts[part].path for part in sorted(staged.parts)]
+        parts = [staged.parts[part] for part in sorted(staged.parts)]
         draft = _Draft(
-            files=tuple(staged.parts[part].close() for part in sorted(staged.parts)),
+            files=tuple(part.close() for part in parts),
             quarantine=staged.quarantine.close() if staged.quarantine else None,
             rows_in=staged.rows_in,
             filtered=dict(sorted(staged.filtered.items())),
@@ -316,7 +316,10 @@ class Stage:
         # Who holds the stage after this, as a Dagster run does to its end, holds no writer and none of its buffers.
         staged.parts.clear()
         staged.quarantine = None
-        draft.manifest_facts = {"notes": dict(sorted(staged.notes.items())), "time_range": time_range(paths)}
+        draft.manifest_facts = {
+            "notes": dict(sorted(staged.notes.items())),
+            "time_range": time_range(part.footer for part in parts if part.footer is not None),
+        }
         return draft
 
     def _commit(self, drafts: Mapping[str, _Draft]) -> Publication:

@@ -90,7 +90,7 @@ def scan(folder: Path, ingest: IngestSettings, cache: Path | None = None) -> Cat
             continue  # deleted while the folder was listed
         facts = known.get(name)
         if facts is None or (facts["bytes"], facts["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
-            facts = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, **_describe(path, ingest)}
+            facts = {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, **_describe(path, folder, ingest)}
         if facts["problem"] is None or facts["problem"]["rule"] != "unreadable":
             remembered[name] = facts  # a missing permission is mended without a new modification time
         entries.append(_entry(path, name, facts))
@@ -208,8 +208,9 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(root) / name
 
 
-def _describe(path: Path, ingest: IngestSettings) -> dict[str, Any]:
+def _describe(path: Path, folder: Path, ingest: IngestSettings) -> dict[str, Any]:
     try:
+        _refuse_misplaced(path, folder)
         header = read_header(path, ingest)
     except DbnRefused as refusal:
         problem = {
@@ -230,6 +231,26 @@ def _describe(path: Path, ingest: IngestSettings) -> dict[str, Any]:
         "version": header.version,
         "symbols": list(header.symbols),
     }
+
+
+def _refuse_misplaced(path: Path, folder: Path) -> None:
+    """Refuse a file that whoever can write into the folder must not make us read, or print."""
+    if not path.relative_to(folder).as_posix().isprintable():
+        raise EnvelopeRefused(
+            "name",
+            "the name has characters that cannot be printed",
+            path=path,
+            offset=0,
+            remedy="give the file another name",
+        )
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise EnvelopeRefused(
+            "outside_folder",
+            "the file is a link that leads out of the drop folder",
+            path=path,
+            offset=0,
+            remedy="copy the file into the folder, or set FOOTPRINT_DBN_DIR to where the files lie",
+        )
 
 
 def _entry(path: Path, name: str, facts: dict[str, Any]) -> FileEntry:

@@ -235,6 +235,15 @@ def test_a_row_lost_without_a_rule_stops_the_publication(lake: Lake) -> None:
     assert staging(lake) == []
 
 
+def test_lists_are_compressed_too(tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("prices", pa.large_list(pa.int64())), pa.field("symbol", pa.large_string())])
+    part = PartFile(tmp_path / "part-00000.parquet", schema)
+    part.append(pa.table({"prices": [[1, 2], []], "symbol": ["ESU5", "ESU5"]}, schema))
+    part.close()
+    group = pq.read_metadata(part.path).row_group(0)
+    assert {group.column(i).compression for i in range(group.num_columns)} == {"ZSTD"}
+
+
 def test_the_manifest_tells_first_and_last_instant_contract_and_writers(lake: Lake) -> None:
     manifest = publish(lake, {"ESU5": 1}, count=100).manifests["ESU5"]
     first = rows("ESU5", 1)["ts_event"].cast("int64")[0].as_py()
@@ -267,10 +276,12 @@ def test_instants_are_delta_encoded_repeating_values_get_dictionaries_and_number
     columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
     encodings = {name: set(column.encodings) for name, column in columns.items()}
     assert "DELTA_BINARY_PACKED" in encodings["ts_event"]
-    assert "RLE_DICTIONARY" in encodings["symbol"] & encodings["side"] & encodings["price"]
+    assert "RLE_DICTIONARY" in encodings["side"] & encodings["price"]
     assert "BYTE_STREAM_SPLIT" in encodings["size"]
-    assert "PLAIN" in encodings["bid_px"]
-    assert {column.compression for column in columns.values()} == {"ZSTD"}
+    assert "PLAIN" in encodings["bid_px"] & encodings["symbol"] - encodings["ts_event"]
+    compressions = {name: column.compression for name, column in columns.items()}
+    assert {compressions.pop(name) for name in ("ts_event", "ts_event_est")} == {"UNCOMPRESSED"}
+    assert set(compressions.values()) == {"ZSTD"}
     bounded = [name for name, column in columns.items() if column.statistics is not None]
     assert bounded == ["ts_event", "ts_event_est", "session_date"]
 

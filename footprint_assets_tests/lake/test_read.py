@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from footprint_assets.lake import Lake, PartitionCorrupt, PartitionTorn, PartitionUnreadable, Span, reader
 from footprint_assets.lake.manifest import newest
 from footprint_assets.lake.parquet import ROW_GROUP_ROWS, closed_set, polars_schema
+from footprint_assets.lake.reader import file_sha256
 from footprint_assets_tests.lake.support import DAY, LINEAGE, SCHEMA, SIDES, TABLE, publish, published, rows
 
 
@@ -308,9 +310,21 @@ def test_no_decoder_exception_leaves_the_reader_untyped(lake: Lake) -> None:
     assert refused > 50
 
 
-def test_a_process_hashes_a_generation_at_its_first_read(lake: Lake) -> None:
+def test_a_file_is_hashed_unless_this_process_wrote_or_hashed_it_since_it_was_touched(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = []
+    monkeypatch.setattr(reader, "file_sha256", lambda fd: hashed.append(fd) or file_sha256(fd))
     publish(lake, {"ESU5": 1})
     path = part(lake)
+    lake.read(TABLE, DAY)
+    assert len(hashed) == 0
+    os.utime(path, ns=(0, 0))
+    lake.read(TABLE, DAY)
+    lake.read(TABLE, DAY)
+    assert len(hashed) == 1
+    lake.read(TABLE, DAY, verify="sha256")
+    assert len(hashed) == 2
     data = bytearray(path.read_bytes())
     data[100] ^= 1
     path.write_bytes(data)

@@ -119,6 +119,21 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
     assert len(scan(folder, INGEST, cache).entries) == 5
 
 
+def test_a_link_out_of_the_folder_and_a_name_that_cannot_be_printed_are_not_opened(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "dbn", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (folder / "link.dbn").symlink_to(write(elsewhere, plain(), "a.dbn"))
+    inside = write(folder, plain(), "a.dbn")
+    (folder / "alias.dbn").symlink_to(inside)
+    write(folder, plain(), "a\nb.dbn")
+    (tmp_path / "by_link").symlink_to(folder)
+
+    for place in (folder, tmp_path / "by_link"):  # the folder itself may be a link
+        found = {e.name: e.problem.rule if e.problem else None for e in scan(place, INGEST).entries}
+        assert found == {"a.dbn": None, "alias.dbn": None, "link.dbn": "outside_folder", "a\nb.dbn": "name"}
+
+
 def test_a_file_that_left_is_forgotten(tmp_path: Path) -> None:
     folder, cache = folder_of_files(tmp_path), tmp_path / "catalog.json"
     scan(folder, INGEST, cache)

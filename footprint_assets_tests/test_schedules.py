@@ -1,0 +1,168 @@
+"""The schedules: the trade date of the day before where it can be run, the reason where not, and the weekly scrub."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.freshness import CronFreshnessPolicy
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+from footprint_assets import calendar as cme
+from footprint_assets.lake_asset import WORKBENCH
+from footprint_assets.resources import Workbench
+from footprint_assets.schedules import build_schedules
+from footprint_assets.settings import AutomationSettings, Settings
+from footprint_assets_tests.drop_folder import EVE, deliver, graph
+from footprint_assets_tests.small_market import DAY, NEXT, settings_of
+
+MORNING = dt.time(6, 30)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test(temp_dir=str(tmp_path_factory.mktemp("dagster_home"))) as instance:
+        yield instance
+
+
+def tick(settings: Settings, instance: dg.DagsterInstance, morning: dt.date) -> str:
+    """What the daily schedule does on a morning: the trade date it runs, or why it runs none."""
+    schedule = build_schedules(settings.automation)[0]
+    at = dt.datetime.combine(morning, MORNING, cme.NEW_YORK)
+    context = dg.build_schedule_context(
+        instance,
+        scheduled_execution_time=at,
+        resources={WORKBENCH: Workbench(settings)},
+        repository_def=graph().get_repository_def(),
+    )
+    data = schedule.evaluate_tick(context)
+    if data.skip_message:
+        return data.skip_message
+    (request,) = data.run_requests or []
+    return str(request.partition_key)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_of(tmp_path)
+
+
+def test_the_morning_after_a_trade_date_runs_it(settings: Settings, instance: dg.DagsterInstance) -> None:
+    deliver(settings.dbn_dir, EVE, DAY)
+
+    assert tick(settings, instance, NEXT) == "2025-06-04"
+
+
+def test_saturday_runs_friday(settings: Settings, instance: dg.DagsterInstance) -> None:
+    friday = dt.date(2025, 6, 6)
+    deliver(settings.dbn_dir, NEXT, friday)
+
+    assert tick(settings, instance, friday + dt.timedelta(1)) == "2025-06-06"
+
+
+@pytest.mark.parametrize(
+    ("closed", "name"),
+    [(dt.date(2025, 4, 18), "Good Friday"), (dt.date(2025, 12, 25), "Christmas Day")],
+)
+def test_a_closure_is_skipped_with_its_name(
+    settings: Settings, instance: dg.DagsterInstance, closed: dt.date, name: str
+) -> None:
+    deliver(settings.dbn_dir, closed - dt.timedelta(1), closed)
+
+    assert tick(settings, instance, closed + dt.timedelta(1)) == f"CME closed: {name}"
+
+
+def test_a_date_whose_files_have_not_arrived_is_skipped(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert "No trades or mbp-10 file of 2025-06-04 has arrived" in tick(settings, instance, NEXT)
+    deliver(settings.dbn_dir, EVE)  # holds the evening of 2025-06-04
+    deliver(settings.dbn_dir, DAY, schema="definition")
+    assert "No trades or mbp-10 file of 2025-06-04 has arrived" in tick(settings, instance, NEXT)
+
+
+def test_a_date_with_a_part_of_its_files_is_skipped_with_the_hours(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    deliver(settings.dbn_dir, DAY)
+
+    assert tick(settings, instance, NEXT) == (
+        "The files of 2025-06-04 are not complete: no file holds 2025-06-03 22:00 to 2025-06-04 00:00 UTC."
+    )
+
+
+def test_a_date_with_a_file_that_cannot_be_opened_is_skipped_with_its_refusal(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    deliver(settings.dbn_dir, EVE, DAY)
+    (book,) = deliver(settings.dbn_dir, DAY, schema="mbp-10")
+    book.write_bytes(book.read_bytes()[:30])
+
+    said = tick(settings, instance, NEXT)
+    assert said.startswith("A file of 2025-06-04 cannot be opened: the file ends inside a zstd frame")
+    assert "Remedy: " in said
+
+
+def test_a_date_that_is_current_is_skipped(built_market: Settings, instance: dg.DagsterInstance) -> None:
+    assert tick(built_market, instance, NEXT) == "Every table of 2025-06-04 is current."
+
+
+def test_a_date_that_is_stale_is_run_again(own_market: Settings, instance: dg.DagsterInstance) -> None:
+    (path,) = own_market.dbn_dir.glob("*20250604.statistics*")
+    path.unlink()
+
+    assert tick(own_market, instance, NEXT) == "2025-06-04"
+
+
+def test_the_daily_schedule_ticks_on_the_mornings_after_weekdays_in_new_york_time() -> None:
+    daily, scrub = build_schedules(AutomationSettings())
+    start = dt.datetime(2025, 3, 6, tzinfo=cme.NEW_YORK)  # clocks go forward on the 9th
+
+    def first(schedule: dg.ScheduleDefinition, count: int) -> list[str]:
+        crons = schedule_execution_time_iterator(
+            start.timestamp(), str(schedule.cron_schedule), schedule.execution_timezone
+        )
+        return [f"{tick.astimezone(cme.NEW_YORK):%a %d %H:%M}" for tick in islice(crons, count)]
+
+    assert first(daily, 4) == ["Thu 06 06:30", "Fri 07 06:30", "Sat 08 06:30", "Tue 11 06:30"]
+    assert first(scrub, 2) == ["Sat 08 12:00", "Sat 15 12:00"]
+
+
+def test_the_weekly_scrub_requests_its_job(instance: dg.DagsterInstance) -> None:
+    scrub = build_schedules(AutomationSettings())[1]
+    data = scrub.evaluate_tick(
+        dg.build_schedule_context(
+            instance, dt.datetime.now(dt.UTC), repository_def=graph().get_repository_def()
+        )
+    )
+
+    assert len(data.run_requests or []) == 1
+    assert scrub.job_name == "lake_scrub"
+
+
+def test_the_schedules_are_off_until_the_settings_say_otherwise() -> None:
+    assert {s.default_status for s in build_schedules(AutomationSettings())} == {
+        dg.DefaultScheduleStatus.STOPPED
+    }
+    assert {s.default_status for s in build_schedules(AutomationSettings(running=True))} == {
+        dg.DefaultScheduleStatus.RUNNING
+    }
+
+
+def test_the_deadline_stands_on_gold_and_comes_after_the_daily_run() -> None:
+    specs = graph().resolve_asset_graph().get_all_asset_keys()
+    policies = {
+        key: graph().resolve_asset_graph().get(key).freshness_policy_or_from_metadata for key in specs
+    }
+
+    assert {key.path[0] for key, policy in policies.items() if policy} == {"gold"}
+    assert {key.path[0] for key, policy in policies.items() if not policy} == {"bronze", "silver"}
+    (policy,) = {policy for policy in policies.values() if policy}
+    assert isinstance(policy, CronFreshnessPolicy)
+    assert (policy.deadline_cron, policy.timezone) == ("0 9 * * TUE-SAT", "America/New_York")
+    with pytest.raises(ValueError, match="fresh_by must be after daily_at"):
+        AutomationSettings(daily_at=dt.time(9), fresh_by=dt.time(9))
