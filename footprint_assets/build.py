@@ -45,7 +45,7 @@ def build_definitions(
             with_deadline(asset, settings.automation)
             for asset in build_assets(tables(settings), lookback(settings.history), runs)
         ],
-        asset_checks=[build_asset_check(check, settings.levels.pipelines) for check in CHECKS],
+        asset_checks=[build_asset_check(check) for check in CHECKS],
         jobs=[*build_jobs(tables(settings)), lake_scrub],
         sensors=build_sensors(settings.automation),
         schedules=build_schedules(settings.automation),

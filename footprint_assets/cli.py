@@ -182,6 +182,11 @@ def run(
     raise typer.Exit(1 if _run_and_report(settings, _dates(settings, date, start, end), workers) else 0)
 
 
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Ask too whether the trade date that is due by now is published.")
+]
+
+
 @app.command()
 def backfill(
     start: Start = None,
@@ -291,12 +296,12 @@ def sync_catalog(
 
 
 @app.command()
-def audit(start: Start = None, end: End = None, as_json: Json = False) -> None:
-    """Run every cross-table check over the published trade dates; exit code 1 on an ERROR finding."""
+def audit(start: Start = None, end: End = None, fresh: Fresh = False, as_json: Json = False) -> None:
+    """Run every check over the published trade dates; exit code 1 on an ERROR finding."""
     from footprint_assets.audit import audit as findings
     from footprint_assets.resources import Workbench
 
-    rows = list(findings(Workbench(_settings()), start, end))
+    rows = list(findings(Workbench(_settings()), start, end, _now(fresh)))
     if as_json:
         console.line(json.dumps([_as_json(row) for row in rows], indent=2, default=str))
     else:
@@ -304,6 +309,26 @@ def audit(start: Start = None, end: End = None, as_json: Json = False) -> None:
     if not rows:
         console.problem("Nothing is published in this range.")
     raise typer.Exit(1 if not rows or any(row.is_error for row in rows) else 0)
+
+
+@app.command()
+def validate(
+    start: Start = None,
+    end: End = None,
+    fresh: Fresh = False,
+    out: Annotated[Path, typer.Option(help="The report, .html or .md.")] = Path("build/validation.html"),
+) -> None:
+    """Write what every check says of the published trade dates as one page; exit code 1 on an ERROR finding."""
+    from footprint_assets import validation
+    from footprint_assets.resources import Workbench
+
+    found = validation.validate(Workbench(_settings()), start, end, _now(fresh))
+    validation.write_report(found, out)
+    console.line(validation.summary(found))
+    console.line(f"wrote {out}")
+    if not found.dates:
+        console.problem("Nothing is published in this range.")
+    raise typer.Exit(1 if found.is_error or not found.dates else 0)
 
 
 @app.command()
@@ -642,6 +667,11 @@ def _home(home: Path) -> Path:
     return home
 
 
+def _now(asked: bool) -> dt.datetime | None:
+    """This instant, where it is asked what is due by it."""
+    return dt.datetime.now(dt.UTC) if asked else None
+
+
 def _print_findings(rows: Sequence[AuditRow]) -> None:
     failed = [row for row in rows if not row.finding.passed]
     if failed:
@@ -652,7 +682,7 @@ def _print_findings(rows: Sequence[AuditRow]) -> None:
                     row.trade_date,
                     row.check.name,
                     row.finding.symbol,
-                    row.check.severity,
+                    row.severity,
                     ", ".join(f"{name}={value}" for name, value in row.finding.facts.items()),
                 ]
                 for row in failed
@@ -660,7 +690,8 @@ def _print_findings(rows: Sequence[AuditRow]) -> None:
         )
     dates = len({row.trade_date for row in rows})
     console.line(
-        f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed"
+        f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed, "
+        f"{sum(bool(row.finding.skipped) for row in rows)} of them not judged"
     )
 
 
@@ -668,8 +699,9 @@ def _as_json(row: AuditRow) -> dict[str, object]:
     return {
         "trade_date": row.trade_date,
         "check": row.check.name,
-        "severity": row.check.severity,
+        "severity": row.severity,
         "symbol": row.finding.symbol,
+        "verdict": row.verdict,
         "passed": row.finding.passed,
         "facts": row.finding.facts,
     }

@@ -66,12 +66,11 @@ def rules_over(selected: Collection[str], settings: Settings) -> list[Check]:
     for table in reversed(tables(settings)):
         if table.key in known:
             known |= {*table.inputs.values(), *table.lookback.values()}
-    levels = settings.levels.pipelines
-    return [rule for rule in CHECKS if rule.table in selected and known.issuperset(rule.tables(levels))]
+    return [rule for rule in CHECKS if rule.table in selected and known.issuperset(rule.reads)]
 
 
 def dates_that_held(
-    instance: dg.DagsterInstance, rules: Collection[Check], settings: Settings, dates: Collection[dt.date]
+    instance: dg.DagsterInstance, rules: Collection[Check], dates: Collection[dt.date]
 ) -> set[dt.date]:
     """The trade dates whose rules were judged after their tables were last published, and held.
 
@@ -81,17 +80,15 @@ def dates_that_held(
     Args:
         instance: Where the runs are recorded.
         rules: The rules asked about.
-        settings: Names the levels.
         dates: The trade dates asked about.
 
     Returns:
         Those of the dates where no rule is open or broken; a warning breaks none.
     """
     days = {day.isoformat(): day for day in dates}
-    levels = settings.levels.pipelines
     published = {
         table: latest_materializations(instance, asset_key(table), set(days))
-        for table in {table for rule in rules for table in rule.tables(levels)}
+        for table in {table for rule in rules for table in rule.reads}
     }
     judged = {
         (info.check_key, info.partition_key): info
@@ -103,7 +100,7 @@ def dates_that_held(
     def holds(rule: Check, key: str) -> bool:
         info = judged.get((rule_check(rule), key))
         if info is None or any(
-            published[table].get(key, 0) > info.latest_check_event_storage_id for table in rule.tables(levels)
+            published[table].get(key, 0) > info.latest_check_event_storage_id for table in rule.reads
         ):
             return False
         succeeded = info.latest_execution_status == AssetCheckExecutionRecordStatus.SUCCEEDED

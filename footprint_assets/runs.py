@@ -231,7 +231,7 @@ def run_dates(
     ):  # two workers that create the same SQLite storage at once crash
         end_dead_runs(instance)
         rules = rules_over(chosen, settings)
-        held = dates_that_held(instance, rules, settings, dates)
+        held = dates_that_held(instance, rules, dates)
         if workers == 1:
             yield from _in_order(_Runner(settings, work, instance), dates, held)
             return

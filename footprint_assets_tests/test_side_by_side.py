@@ -18,7 +18,7 @@ from footprint_assets.settings import Settings
 from footprint_assets.side_by_side import Published, Runs, SideBySide
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput, Unchanged
 from footprint_assets_tests.runs import materialized, resources, run
-from footprint_assets_tests.small_market import DAY, files_of, rows
+from footprint_assets_tests.small_market import BY_KEY, DAY, files_of, rows
 
 TRADES = "silver.future.trades_clean"
 OHLCV = "silver.future.ohlcv"
@@ -204,7 +204,8 @@ def test_a_run_begun_before_its_first_step_computes_each_pass_once(
     ).resolve_implicit_global_asset_job_def()
     run_id = "5e6f1d5c-0000-4000-8000-000000000000"
 
-    runs.begin(run_id, market.tables.values(), market.tables.keys(), Scope.of(DAY, Workbench(own_market)))
+    graph = [(BY_KEY[TRADES],), *market.tables.values()]  # the run reads the trades as they are
+    runs.begin(run_id, graph, market.tables.keys(), Scope.of(DAY, Workbench(own_market)))
     assert market.begun[OHLCV].wait(WAIT_S)
     result = job.execute_in_process(partition_key=DAY.isoformat(), run_id=run_id)
     runs.end()
