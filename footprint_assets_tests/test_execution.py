@@ -66,7 +66,7 @@ def test_a_failure_is_told_and_not_raised(instance: dg.DagsterInstance) -> None:
 def test_an_interrupted_run_is_recorded_as_failed(instance: dg.DagsterInstance, inside: bool) -> None:
     def interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
+        time.sleep(1)
 
     @dg.asset(partitions_def=DAYS)
     def interrupted() -> None:
