@@ -1,7 +1,7 @@
 """One answer for all who ask the same at the same time: every open page of the UI asks for the same graph.
 
-An ASGI application around another one, free of Dagster. GraphQL is answered by one thread at a time, so that thirty-two pages
-that load at once would wait for thirty-two answers. A question that is being answered is not joined, since its answer may be
+An ASGI application around another one, free of Dagster. GraphQL is worked out in Python, one thread at a time, so that thirty-two
+pages that load at once would wait for thirty-two answers. A question that is being answered is not joined, since its answer may be
 older than the question; those who come meanwhile share the next one. So nobody waits for more than two answers, and no answer
 is older than its question.
 """
