@@ -20,6 +20,7 @@ from dagster_webserver.version import __version__
 from footprint_assets import console
 from footprint_assets.guard import Access, Application, Guard, report_token
 from footprint_assets.settings import Settings
+from footprint_assets.shared_answers import SharedAnswers
 
 POLL_MS = 2000
 """How often the pages ask for news, ms."""
@@ -65,7 +66,7 @@ def main() -> None:
     ):
         console.line(f"The Dagster UI is on http://{_in_url(asked.host)}:{asked.port}; Ctrl-C ends it.")
         uvicorn.run(
-            Guard(application, access),
+            Guard(SharedAnswers(application), access),
             host=asked.host,
             port=asked.port,
             log_level="warning",
