@@ -11,6 +11,7 @@ import polars as pl
 
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import Manifest
+from footprint_assets.materialization import materialization_facts
 from footprint_assets.resources import Workbench
 from footprint_assets.side_by_side import Published
 from footprint_assets.tables import Staged, TableInput, Unchanged
@@ -51,6 +52,7 @@ class HivePartitionedParquetIOManager(dg.IOManager):
                 "conservation": dg.MetadataValue.md(_conservation(manifests)),
                 "dagster/uri": str(self._bench.lake.root),
                 "dagster/storage_kind": "parquet",
+                **materialization_facts(self._bench, table, day, manifests, getattr(obj, "seconds", 0.0)),
             }
         )
 
