@@ -44,6 +44,7 @@ class HivePartitionedParquetIOManager(dg.IOManager):
         manifests = self._bench.lake.manifests(table, day)
         context.add_output_metadata(
             {
+                **materialization_facts(self._bench, table, day, manifests, getattr(obj, "seconds", 0.0)),
                 "dagster/partition_row_count": sum(m.rows for m in manifests.values()),
                 "bytes": sum(m.bytes for m in manifests.values()),
                 "symbols": ", ".join(sorted(manifests)),
@@ -52,7 +53,6 @@ class HivePartitionedParquetIOManager(dg.IOManager):
                 "conservation": dg.MetadataValue.md(_conservation(manifests)),
                 "dagster/uri": str(self._bench.lake.root),
                 "dagster/storage_kind": "parquet",
-                **materialization_facts(self._bench, table, day, manifests, getattr(obj, "seconds", 0.0)),
             }
         )
 

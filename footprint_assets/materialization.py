@@ -20,7 +20,7 @@ from footprint_assets.report.frames import eastern
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import LakeTable
 
-LEVEL_CLASSES = ("PREMARKET", "OPENING_RANGE", "OVERNIGHT", "PRIOR_DAY")
+LEVEL_CLASSES = ("PREMARKET", "OPENING_RANGE", "PRIOR_DAY", "OVERNIGHT")
 PAGES = {
     "session": ("silver.future.footprint_bar", "silver.future.session_levels", "gold.future.levels_signals"),
     "footprint": (
@@ -72,12 +72,12 @@ def materialization_facts(
         Time range, contract version, throughput, places, pages and a picture, where they apply.
     """
     rows = sum(manifest.rows for manifest in manifests.values())
-    facts: dict[str, dg.MetadataValue] = {
-        "path": dg.MetadataValue.path(_folder(bench, key, day, manifests)),
-        "contract_version": dg.MetadataValue.text(
-            ", ".join(sorted({manifest.contract.version for manifest in manifests.values()}))
-        ),
-    }
+    facts: dict[str, dg.MetadataValue] = {}
+    if rows and seconds > 0 and key in _PICTURES:
+        facts |= _pictures(bench, key, day, manifests)
+    facts["path"] = dg.MetadataValue.path(_folder(bench, key, day, manifests))
+    versions = sorted({manifest.contract.version for manifest in manifests.values()})
+    facts["contract_version"] = dg.MetadataValue.text(", ".join(versions))
     ranges = [manifest.time_range for manifest in manifests.values() if manifest.time_range]
     if ranges:
         first, last = min(found.min_ns for found in ranges), max(found.max_ns for found in ranges)
@@ -91,8 +91,6 @@ def materialization_facts(
         facts["pages"] = dg.MetadataValue.md(
             "\n".join(f"* [page/future/{name}](/assets/page/future/{name}?partition={day})" for name in pages)
         )
-    if rows and seconds > 0 and key in _PICTURES:
-        facts["picture"] = dg.MetadataValue.md("\n\n".join(_pictures(bench, key, day, manifests)))
     return facts
 
 
@@ -105,20 +103,22 @@ def _folder(bench: Workbench, key: str, day: dt.date, manifests: Mapping[str, Ma
     return str(place.__class__(*parts))
 
 
-def _pictures(bench: Workbench, key: str, day: dt.date, manifests: Mapping[str, Manifest]) -> Iterator[str]:
+def _pictures(
+    bench: Workbench, key: str, day: dt.date, manifests: Mapping[str, Manifest]
+) -> Iterator[tuple[str, dg.MetadataValue]]:
     columns, draw = _PICTURES[key]
     for symbol in sorted(manifests):
         with bench.lake.read(key, day, symbol) as partition:
             svg = draw(partition.frame(list(columns) if columns else None))
         if svg:
-            yield f"{symbol}\n\n{picture.as_markdown(symbol, svg)}"
+            yield f"picture_{symbol}", dg.MetadataValue.md(picture.as_markdown(symbol, svg))
 
 
 def group_of(table: LakeTable) -> str:
     """The group of the graph an asset stands in: its layer, and of the silver layer its part.
 
     Returns:
-        ``bronze``, ``silver_trades_and_book``, ``silver_sessions``, ``silver_market``, the level of a level's tables such
+        ``bronze``, ``silver_basics``, ``silver_sessions``, ``silver_market``, the level of a level's tables such
         as ``silver_pm_high``, or ``gold``.
     """
     layer, _, _ = table.key.split(".")
@@ -127,7 +127,7 @@ def group_of(table: LakeTable) -> str:
     if level := _level_of(table.key):
         return f"silver_{level}"
     part = table.code.__module__.rpartition(".")[2]
-    return "silver_trades_and_book" if part == "silver" else f"silver_{part}"
+    return "silver_basics" if part == "silver" else f"silver_{part}"
 
 
 def tags_of(table: LakeTable) -> dict[str, str]:
