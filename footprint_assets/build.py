@@ -11,6 +11,7 @@ from footprint_assets.checks import CHECKS
 from footprint_assets.io_managers import HivePartitionedParquetIOManager
 from footprint_assets.jobs import build_jobs
 from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH, build_assets
+from footprint_assets.page_assets import build_page_assets
 from footprint_assets.partitions import lookback
 from footprint_assets.resources import Workbench
 from footprint_assets.schedules import build_schedules, with_deadline
@@ -44,7 +45,8 @@ def build_definitions(
         assets=[
             with_deadline(asset, settings.automation)
             for asset in build_assets(tables(settings), lookback(settings.history), runs)
-        ],
+        ]
+        + build_page_assets(settings),
         asset_checks=[build_asset_check(check) for check in CHECKS],
         jobs=[*build_jobs(tables(settings)), lake_scrub],
         sensors=build_sensors(settings.automation),

@@ -65,7 +65,7 @@ def synchronise(
         published = bench.lake.dates(table.key)
         for day in published:
             try:
-                metadata = published_metadata(bench.lake, table.key, day)
+                metadata = published_metadata(bench.lake, bench.lake.manifests(table.key, day))
             except PartitionUnreadable:
                 unreadable.setdefault(table.key, []).append(day)
                 continue

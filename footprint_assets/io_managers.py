@@ -12,6 +12,7 @@ import polars as pl
 
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import Lake, Manifest
+from footprint_assets.materialization import materialization_facts
 from footprint_assets.resources import Workbench
 from footprint_assets.retries import failure_of
 from footprint_assets.side_by_side import Published
@@ -42,8 +43,14 @@ class HivePartitionedParquetIOManager(dg.IOManager):
             )
         day = dt.date.fromisoformat(context.partition_key)
         table = ".".join(context.asset_key.path)
-        written = "unchanged" if isinstance(obj, Unchanged) else "published"
-        context.add_output_metadata(published_metadata(self._bench.lake, table, day) | {"written": written})
+        manifests = self._bench.lake.manifests(table, day)
+        context.add_output_metadata(
+            {
+                **published_metadata(self._bench.lake, manifests),
+                **materialization_facts(self._bench, table, day, manifests, getattr(obj, "seconds", 0.0)),
+                "written": "unchanged" if isinstance(obj, Unchanged) else "published",
+            }
+        )
 
     def load_input(self, context: dg.InputContext) -> TableInput | pl.DataFrame | pl.LazyFrame:
         """Open the input at the step's partitions, in the form its annotation asks for."""
@@ -58,15 +65,13 @@ class HivePartitionedParquetIOManager(dg.IOManager):
         return frame if wanted is pl.DataFrame else frame.lazy()
 
 
-def published_metadata(lake: Lake, table: str, day: dt.date) -> dict[str, Any]:
+def published_metadata(lake: Lake, manifests: dict[str, Manifest]) -> dict[str, Any]:
     """What Dagster is told of a published table and trade date.
 
     Args:
         lake: The lake.
-        table: Dataset key.
-        day: Trade date.
+        manifests: What is published of it, by contract.
     """
-    manifests = lake.manifests(table, day)
     return {
         "dagster/partition_row_count": sum(m.rows for m in manifests.values()),
         "bytes": sum(m.bytes for m in manifests.values()),

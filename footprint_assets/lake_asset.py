@@ -27,6 +27,7 @@ from footprint_assets.background import THREADS
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
+from footprint_assets.materialization import column_lineage, group_of, tags_of
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
 from footprint_assets.retries import failure_of
 from footprint_assets.settings import Settings
@@ -295,14 +296,16 @@ def _output(table: LakeTable) -> dg.AssetOut:
         key=_asset_key(table),
         dagster_type=dg.Any,
         io_manager_key=IO_MANAGER,
-        group_name=layer,
+        group_name=group_of(table),
         kinds={"parquet", "databento"} if layer == "bronze" else {"parquet", "polars"},
         owners=["team:market-data"],
         description=table.description,
+        tags=tags_of(table),
         metadata={
             LAKE_TABLE: table.key,
             "contract_version": table.contract.version,
             "dagster/column_schema": column_schema(table),
+            "dagster/column_lineage": column_lineage(table),
         },
     )
 

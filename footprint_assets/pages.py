@@ -45,6 +45,16 @@ class NothingToDraw(FootprintError):  # noqa: N818 - names the fact a reader mee
     """The lake has no such contract or bars on the trade date."""
 
 
+def session_tables(settings: Settings) -> tuple[str, ...]:
+    """Dataset keys of the tables the session page shows."""
+    of_levels = (
+        contracts.level_key(template, level)
+        for level in settings.levels.pipelines
+        for template in (EPISODES, OUTCOMES)
+    )
+    return (BAR, PROFILE, LEVELS, CONTEXT, SERIES, DEPTH, *of_levels)
+
+
 def write_footprint_page(
     settings: Settings, day: dt.date, symbol: str, bar_types: Sequence[str], out: Path, *, simulated: bool
 ) -> None:

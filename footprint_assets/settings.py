@@ -609,6 +609,7 @@ class Settings(BaseSettings):
 
     lake_root: Path = Field(Path("data/lake"), description="Where the Parquet lake lives.")
     dbn_dir: Path = Field(Path("data/dbn"), description="The drop folder of Databento files.")
+    pages_root: Path = Field(Path("build/pages"), description="Where Dagster writes HTML pages.")
     roots: dict[str, Root] = Field(
         default_factory=lambda: {"ES": Root(), "NQ": Root(point_value=20.0)},
         description="Product roots that enter the lake.",

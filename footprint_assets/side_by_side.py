@@ -23,9 +23,10 @@ BESIDE = 2
 
 @dataclass(frozen=True)
 class Published:
-    """A table's rows of one trade date, validated and public."""
+    """A table's rows of one trade date, validated and public; ``seconds`` is how long their pass took."""
 
     rows: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _published(staged: Iterable[Staged | Unchanged]) -> Iterator[Published | Unc
                 one.stage.publish()
             except FootprintError as error:
                 refused = Refused(error)
-        yield refused or (Published(one.rows) if isinstance(one, Staged) else one)
+        yield refused or (Published(one.rows, one.seconds) if isinstance(one, Staged) else one)
 
 
 def _needs(passes: Sequence[Pass], present: Set[str]) -> dict[str, set[str]]:

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import inspect
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
@@ -197,10 +198,17 @@ class TableInput:
 
 @dataclass(frozen=True)
 class Staged:
-    """A table's rows of one trade date, validated and written aside, waiting to be published."""
+    """A table's rows of one trade date, validated and written aside, waiting to be published.
+
+    Args:
+        stage: Where they wait.
+        rows: Their number.
+        seconds: How long their pass took.
+    """
 
     stage: Stage
     rows: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -345,6 +353,7 @@ def stage_pass(
     if all(lake.is_current(table.key, day, lineage, table.contract.fingerprint) for table in tables):
         return tuple(Unchanged(table.key, day) for table in tables)
     filling: dict[str, _Filling] = {}
+    began = time.perf_counter()
     try:
         for table in tables:
             stage = lake.stage(table.key, day, lineage=lineage, schema=table.contract.arrow_schema)
@@ -356,7 +365,8 @@ def stage_pass(
         for filled in filling.values():
             filled.stage.discard()
         raise
-    return tuple(Staged(filled.stage, filled.rows) for filled in filling.values())
+    seconds = time.perf_counter() - began
+    return tuple(Staged(filled.stage, filled.rows, seconds) for filled in filling.values())
 
 
 def _fill(filling: Mapping[str, _Filling], batches: Iterable[Batch]) -> None:

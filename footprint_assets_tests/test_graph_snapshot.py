@@ -37,6 +37,9 @@ gold.future.pm_high_features <- silver.future.market_by_price_10_pm_high_approac
 gold.future.pm_low_features <- silver.future.market_by_price_10_pm_low_approach
 gold.future.setup_vectors <- gold.future.levels_signals
 gold.future.sma_90_features <- silver.future.market_by_price_10_sma_90_approach
+page.future.footprint <- silver.future.footprint_bar, silver.future.footprint_price, silver.future.session_levels
+page.future.quality <- gold.future.setup_vectors
+page.future.session <- silver.future.footprint_bar, silver.future.level_series_5s, silver.future.market_by_price_10_or_high_episodes, silver.future.market_by_price_10_or_high_outcomes, silver.future.market_by_price_10_or_low_episodes, silver.future.market_by_price_10_or_low_outcomes, silver.future.market_by_price_10_pm_high_episodes, silver.future.market_by_price_10_pm_high_outcomes, silver.future.market_by_price_10_pm_low_episodes, silver.future.market_by_price_10_pm_low_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_sma_90_episodes, silver.future.market_by_price_10_sma_90_outcomes, silver.future.session_context_5s, silver.future.session_levels, silver.future.volume_profile_price
 silver.future.bbo <- silver.future.market_by_price_10_clean
 silver.future.footprint_bar <- silver.future.level_series_5s, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
 silver.future.footprint_price <- silver.future.bbo, silver.future.trades_clean
@@ -217,7 +220,7 @@ def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
     definitions_used = [graph.get(key).partitions_def for key in graph.get_all_asset_keys()]
     definitions_used += [graph.get(key).partitions_def for key in graph.asset_check_keys]
 
-    assert len(definitions_used) == 51 + 87
+    assert len(definitions_used) == 51 + 3 + 87
     assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
     keys = definitions_used[0].get_partition_keys(
         current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK)
@@ -230,8 +233,10 @@ def test_every_asset_says_what_it_is_whose_and_in_which_layer(definitions: dg.De
         for spec in asset.specs:
             assert spec.description, spec.key
             assert spec.owners == ["team:market-data"]
-            assert spec.group_name == spec.key.path[0]
-            assert "parquet" in spec.kinds
+            layer = spec.key.path[0]
+            assert spec.tags["layer"] == layer
+            assert spec.group_name.startswith(layer)
+            assert ("html" if layer == "page" else "parquet") in spec.kinds
 
 
 def test_no_preview_or_deprecated_api_warns_when_the_graph_is_put_together(tmp_path: Path) -> None:
