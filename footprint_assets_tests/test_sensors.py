@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footprint_assets import calendar as cme
-from footprint_assets.arrivals import READ_SCHEMAS, CursorUnknown, Progress, trade_dates
+from footprint_assets.arrivals import READ_SCHEMAS, CursorUnknown, Progress, look, trade_dates
 from footprint_assets.assets import bronze
 from footprint_assets.build import build_definitions
 from footprint_assets.jobs import LAKE_DAILY
@@ -305,6 +305,23 @@ def test_a_live_recording_is_run_when_it_has_stopped(drop: Watched) -> None:
 
     assert drop.tick() == ["2025-06-04"]
     assert not drop.said  # until it was last written nothing is missing
+
+
+@pytest.mark.realdata
+def test_real_files_make_the_dates_they_hold_and_say_why_others_make_none(
+    real_data: Path, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path).model_copy(update={"dbn_dir": real_data / "dbn"})
+    first = look(Workbench(settings), Progress(), lambda _: True)
+    found = look(Workbench(settings), first.progress, lambda _: True)
+
+    assert [str(request.trade_date) for request in found.requests] == ["2024-06-10", "2024-07-02"]
+    notes = [note.text for note in found.notes]
+    assert (
+        "glbx-mdp3-20231225.trades.dbn.zst makes no trade date: 2023-12-25 is no session (Christmas Day)."
+        in notes
+    )
+    assert not any(note.is_refusal for note in found.notes)
 
 
 def test_a_path_of_300_characters_is_like_any_other(drop: Watched) -> None:
