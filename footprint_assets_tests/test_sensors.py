@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footprint_assets import arrivals
 from footprint_assets import calendar as cme
 from footprint_assets.arrivals import READ_SCHEMAS, CursorUnknown, Progress, look, trade_dates
 from footprint_assets.assets import bronze
@@ -472,6 +473,20 @@ def test_a_first_look_requests_no_date_the_lake_has_of_the_same_files(
     shutil.rmtree(lake.layout.partition("gold.future.setup_vectors", DAY, "ESM5"))
     shutil.rmtree(lake.layout.partition("gold.future.setup_vectors", DAY, "NQM5"))
     assert drop.settle() == ["2025-06-03", "2025-06-04", "2025-06-05"]
+
+
+def test_a_look_asks_the_lake_about_so_many_dates_and_the_next_goes_on(
+    own_market: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "LAKE_QUESTIONS", 1)
+    drop = Watched(own_market.lake_root.parent, instance)
+
+    assert drop.settle() == ["2025-06-03"]
+    for _ in (DAY, NEXT):
+        assert drop.tick() == []
+        assert drop.said == ["1 trade dates are in the lake, made of these very files: no run."]
+    assert drop.tick() == []
+    assert drop.skipped == "Nothing new in the drop folder."
 
 
 def test_the_schemas_that_make_runs_are_those_bronze_opens(tmp_path: Path) -> None:
