@@ -11,11 +11,11 @@ from footprint_assets.assets import tables
 from footprint_assets.audit import audit, published_dates
 from footprint_assets.console import Advance
 from footprint_assets.errors import FootprintError
-from footprint_assets.pages import write_footprint_page
+from footprint_assets.pages import BAR, write_footprint_page, write_quality_page, write_session_page
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 
-PAGE = Path("build/footprint.html")
+PAGES = Path("build")
 SAMPLE_FOLDER = "sample"
 
 
@@ -86,10 +86,13 @@ def summary(settings: Settings) -> tuple[list[str], list[list[object]]]:
     return ["table", "trade dates", "contracts", "rows", "MB"], rows
 
 
-def write_page(settings: Settings) -> Path:
-    """Write the footprint page of the last trade date's first contract."""
+def write_pages(settings: Settings) -> list[Path]:
+    """Write the pages of the last trade date's first contract, and the quality of all trade dates."""
     bench = Workbench(settings)
     day = published_dates(bench)[-1]
-    symbol = sorted(bench.lake.manifests("silver.future.footprint_bar", day))[0]
-    write_footprint_page(settings, day, symbol, "time_5m", PAGE, simulated=True)
-    return PAGE
+    symbol = sorted(bench.lake.manifests(BAR, day))[0]
+    session, footprint, quality = (PAGES / f"{name}.html" for name in ("session", "footprint", "quality"))
+    write_session_page(settings, day, symbol, session, simulated=True)
+    write_footprint_page(settings, day, symbol, (), footprint, simulated=True)
+    write_quality_page(settings, None, None, quality, simulated=True)
+    return [session, footprint, quality]

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
+
 from footprint_assets import calendar as cme
+from footprint_assets import contracts
+from footprint_assets.audit import audit, published_dates
 from footprint_assets.errors import FootprintError
-from footprint_assets.report import footprint_page
+from footprint_assets.report import (
+    CheckFact,
+    SessionTables,
+    TableFacts,
+    footprint_page,
+    quality_page,
+    session_page,
+)
+from footprint_assets.report import session as session_report
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.tables import TableInput
 
-PRICE, BAR, LEVELS = (
-    f"silver.future.{name}" for name in ("footprint_price", "footprint_bar", "session_levels")
+PRICE, BAR, LEVELS, PROFILE, CONTEXT, SERIES, DEPTH, EPISODES, OUTCOMES = (
+    f"silver.future.{name}"
+    for name in (
+        "footprint_price",
+        "footprint_bar",
+        "session_levels",
+        "volume_profile_price",
+        "session_context_5s",
+        "level_series_5s",
+        "market_by_price_10_price5s",
+        "market_by_price_10_level_episodes",
+        "market_by_price_10_level_outcomes",
+    )
 )
 
 
@@ -22,7 +46,7 @@ class NothingToDraw(FootprintError):  # noqa: N818 - names the fact a reader mee
 
 
 def write_footprint_page(
-    settings: Settings, day: dt.date, symbol: str, bar_type: str, out: Path, *, simulated: bool
+    settings: Settings, day: dt.date, symbol: str, bar_types: Sequence[str], out: Path, *, simulated: bool
 ) -> None:
     """Write the footprint chart of one contract and trade date.
 
@@ -30,7 +54,7 @@ def write_footprint_page(
         settings: Names the lake.
         day: Trade date.
         symbol: Contract.
-        bar_type: Such as ``time_5m``.
+        bar_types: Such as ``time_5m``, the first of them shown; without, all that fit one page.
         out: The file to write; its folder is made.
         simulated: Whether the page says that the market is simulated.
 
@@ -39,23 +63,139 @@ def write_footprint_page(
         PartitionMissing: A table is not published for the trade date.
         NothingToDraw: The contract or the bar type is not in the lake.
     """
-    cme.session(day)
-    price, bar, levels = (TableInput(Workbench(settings).lake, key, (day,)) for key in (PRICE, BAR, LEVELS))
+    price, bar, levels = (_input(settings, key, day) for key in (PRICE, BAR, LEVELS))
     _require("contract", symbol, bar.symbols(), day)
     bars = bar.frame(symbol)
-    _require("bar type", bar_type, sorted(bars["bar_type"].unique().cast(str).to_list()), day)
+    published = sorted(bars["bar_type"].unique().cast(str).to_list())
+    for name in bar_types:
+        _require("bar type", name, published, day)
     html = footprint_page(
         price.frame(symbol),
         bars,
         levels.frame(symbol),
         symbol=symbol,
         session_date=day,
-        bar_type=bar_type,
+        bar_types=bar_types,
         simulated=simulated,
         ticks_per_row=settings.footprint.ticks_per_row,
     )
+    _write(out, html)
+
+
+def write_session_page(settings: Settings, day: dt.date, symbol: str, out: Path, *, simulated: bool) -> None:
+    """Write the session report of one contract and trade date.
+
+    Args:
+        settings: Names the lake and the levels.
+        day: Trade date.
+        symbol: Contract.
+        out: The file to write; its folder is made.
+        simulated: Whether the page says that the market is simulated.
+
+    Raises:
+        MarketClosed: The date is no trade date.
+        PartitionMissing: A table is not published for the trade date.
+        NothingToDraw: The contract is not in the lake.
+    """
+    bar = _input(settings, BAR, day)
+    _require("contract", symbol, bar.symbols(), day)
+
+    def rows(key: str, columns: Sequence[str]) -> pl.DataFrame:
+        return _input(settings, key, day).frame(symbol, columns)
+
+    def of_levels(template: str, columns: Sequence[str]) -> pl.DataFrame:
+        keys = (contracts.level_key(template, level) for level in settings.levels.pipelines)
+        return pl.concat([rows(key, columns) for key in keys], how="vertical_relaxed")
+
+    tables = SessionTables(
+        bar=bar.frame(symbol),
+        profile=_input(settings, PROFILE, day).frame(symbol),
+        levels=_input(settings, LEVELS, day).frame(symbol),
+        vwap=rows(CONTEXT, session_report.VWAP_COLUMNS),
+        moving=rows(SERIES, session_report.MOVING_COLUMNS),
+        depth=rows(DEPTH, session_report.DEPTH_COLUMNS),
+        episodes=of_levels(EPISODES, session_report.EPISODE_COLUMNS),
+        outcomes=of_levels(OUTCOMES, session_report.OUTCOME_COLUMNS),
+    )
+    _write(out, session_page(tables, symbol=symbol, session_date=day, simulated=simulated))
+
+
+def write_quality_page(
+    settings: Settings, start: dt.date | None, end: dt.date | None, out: Path, *, simulated: bool
+) -> None:
+    """Write the data-quality report of the published trade dates of a range.
+
+    Args:
+        settings: Names the lake.
+        start: First trade date; the first published where ``None``.
+        end: Last trade date; the last published where ``None``.
+        out: The file to write; its folder is made.
+        simulated: Whether the page says that the market is simulated.
+
+    Raises:
+        NothingToDraw: Nothing is published in the range.
+    """
+    bench = Workbench(settings)
+    dates = published_dates(bench, start, end)
+    if not dates:
+        raise NothingToDraw(
+            "No trade date of the range is published.",
+            where={"start": start, "end": end},
+            remedy="footprint-assets run",
+        )
+    findings = [
+        CheckFact(
+            row.trade_date,
+            row.check.name,
+            row.check.severity,
+            row.check.rule,
+            row.finding.symbol,
+            row.finding.passed,
+            ", ".join(f"{name}={value}" for name, value in row.finding.facts.items()),
+        )
+        for row in audit(bench, start, end)
+    ]
+    tables = [fact for day in dates for fact in _facts(bench, day)]
+    _write(out, quality_page(tables, findings, simulated=simulated))
+
+
+def _facts(bench: Workbench, day: dt.date) -> list[TableFacts]:
+    return [
+        TableFacts(
+            day,
+            key,
+            symbol,
+            manifest.rows,
+            manifest.rows_in,
+            manifest.quarantined,
+            manifest.filtered,
+            manifest.bytes,
+            manifest.contract.version,
+            _nulls(bench, key, day, symbol),
+        )
+        for key in bench.lake.tables()
+        for symbol, manifest in sorted(bench.lake.manifests(key, day).items())
+    ]
+
+
+def _nulls(bench: Workbench, key: str, day: dt.date, symbol: str) -> dict[str, int]:
+    """Nulls of the columns that have some; a column that may have none was refused when it had one."""
+    names = [field.name for field in contracts.load(key).fields if field.nullable]
+    if not names:
+        return {}
+    with bench.lake.read(key, day, symbol) as partition:
+        counts = partition.scan(names).select(pl.all().null_count()).collect().row(0, named=True)
+    return {name: count for name, count in counts.items() if count}
+
+
+def _input(settings: Settings, key: str, day: dt.date) -> TableInput:
+    cme.session(day)
+    return TableInput(Workbench(settings).lake, key, (day,))
+
+
+def _write(out: Path, html: str) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(html, encoding="utf-8")
+    out.write_text(html, encoding="utf-8", newline="\n")
 
 
 def _require(what: str, wanted: str, published: list[str], day: dt.date) -> None:

@@ -24,7 +24,6 @@ HEAVY = {
     "numba",
     "numpy",
     "pandas",
-    "plotly",
     "polars",
     "pyarrow",
     "pydantic",
@@ -91,7 +90,7 @@ def test_every_command_has_help(shell: Shell, command: str) -> None:
         ("show silver.future.ohlcv --where interval=1m", "--where goes with --plot"),
         ("show silver.future.ohlcv --plot close --where interval", "COLUMN=VALUE"),
         ("ingest absent.dbn", "does not exist"),
-        ("page --date 2025-06-04", "--symbol"),
+        ("page session --date 2025-06-04", "--symbol"),
         ("ui --port 0", "--port"),
         ("nonsense", "nonsense"),
     ],
@@ -113,8 +112,11 @@ def test_wrong_usage_is_exit_code_2(beside: Shell, command: str, message: str) -
         ("show silver.future.trades_clean --date 2025-04-18", ["MarketClosed", "Good Friday"]),
         ("show silver.future.trades_cleen", ["did you mean silver.future.trades_clean"]),
         ("show absent.parquet", ["absent.parquet"]),
-        ("page --date 2025-06-06 --symbol ESM5", ["not published", "footprint-assets run --date 2025-06-06"]),
-        ("page --date 2025-06-04 --symbol ESM9", ["ESM5, NQM5"]),
+        (
+            "page footprint --date 2025-06-06 --symbol ESM5",
+            ["not published", "footprint-assets run --date 2025-06-06"],
+        ),
+        ("page session --date 2025-06-04 --symbol ESM9", ["ESM5, NQM5"]),
         ("sample --seed -1 --out absent", ["the seed is negative"]),
         ("ingest .", ["no DBN file"]),
     ],
@@ -299,8 +301,16 @@ def test_show_prints_rows_schema_and_plot(beside: Shell) -> None:
     assert "price  " in beside("show silver.future.trades_clean --symbol ESM5 --plot price").out
 
 
-def test_a_page_is_written_where_it_was_asked_for(beside: Shell, tmp_path: Path) -> None:
-    said = beside(f"page --date {DAY} --symbol ESM5 --out {tmp_path / 'page.html'}")
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"session --date {DAY} --symbol ESM5",
+        f"footprint --date {DAY} --symbol ESM5 --bar-type time_5m --bar-type range_10t",
+        f"quality --start {DAY} --end {DAY}",
+    ],
+)
+def test_a_page_is_written_where_it_was_asked_for(beside: Shell, tmp_path: Path, command: str) -> None:
+    said = beside(f"page {command} --out {tmp_path / 'page.html'}")
     assert (said.code, said.err) == (0, "")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!")
 
@@ -316,8 +326,8 @@ def test_the_demo_goes_from_a_simulated_market_to_a_page(
     assert ", 0 errors" in said.out
     for key in KEYS:
         assert f"│ {key} " in said.out
-    page = (shell.folder / "build" / "footprint.html").read_text(encoding="utf-8")
-    assert "simulated" in page.lower()
+    for name in ("session", "footprint", "quality"):
+        assert "simulated" in (shell.folder / "build" / f"{name}.html").read_text(encoding="utf-8").lower()
     assert shell("demo --records-per-session 1000").out.count("unchanged") == 1
 
 

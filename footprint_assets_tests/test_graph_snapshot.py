@@ -77,14 +77,14 @@ silver.future.volume_profiles <- silver.future.prior_sessions
 CHECKS = """
 bronze.future.definition: contract, tick_size_agrees
 bronze.future.front_month: contract, roll_never_goes_back
-bronze.future.market_by_price_10: contract
+bronze.future.market_by_price_10: contract, receive_delays, record_flags, sequence_gaps
 bronze.future.statistics: contract
-bronze.future.trades: book_trades_match, contract, one_instrument, sources_present
+bronze.future.trades: book_trades_match, contract, files_as_recorded, frames_checksummed, one_instrument, row_counts, sources_present
 gold.future.footprint_bars: contract
-gold.future.levels_signals: attempts_in_order, contract, labels_balanced, outcomes_reach_barriers
+gold.future.levels_signals: attempts_in_order, contract, features_of_decision, labels_balanced, labels_whole, outcomes_reach_barriers
 gold.future.market_by_price_10_bar5s_filtered: contract
 gold.future.market_by_price_10_first3h: contract, rows_conserved
-gold.future.market_features: contract
+gold.future.market_features: contract, feature_names
 gold.future.or_high_features: contract
 gold.future.or_low_features: contract
 gold.future.pm_high_features: contract
@@ -95,10 +95,10 @@ silver.future.bbo: contract
 silver.future.footprint_bar: bars_invariant, contract
 silver.future.footprint_price: contract, footprints_add_up
 silver.future.level_series_5s: contract
-silver.future.market_by_price_10_bar5s: bars_hold_trades, contract
+silver.future.market_by_price_10_bar5s: bars_hold_trades, contract, grid_complete
 silver.future.market_by_price_10_bar5s_book: contract
 silver.future.market_by_price_10_bar5s_ext: contract, flows_conserved
-silver.future.market_by_price_10_clean: contract, ladder_order
+silver.future.market_by_price_10_clean: book_not_crossed, contract, copies_delivered, ladder_order, no_long_pause, prices_on_tick, records_once
 silver.future.market_by_price_10_or_high_approach: contract
 silver.future.market_by_price_10_or_high_episodes: contract
 silver.future.market_by_price_10_or_high_outcomes: contract
@@ -117,12 +117,12 @@ silver.future.market_by_price_10_sma_90_approach: contract
 silver.future.market_by_price_10_sma_90_episodes: contract
 silver.future.market_by_price_10_sma_90_outcomes: contract
 silver.future.market_rolling_5s: contract
-silver.future.ohlcv: contract
+silver.future.ohlcv: contract, returns_correlate
 silver.future.prior_sessions: contract
 silver.future.session_context_5s: contract, vwaps_in_range
 silver.future.session_levels: contract, ranges_are_extremes
 silver.future.session_summary: contract
-silver.future.trades_clean: contract, sessions_aligned
+silver.future.trades_clean: contract, sessions_aligned, trade_distribution
 silver.future.volume_profile_price: contract, volume_conserved
 silver.future.volume_profile_session: contract
 silver.future.volume_profiles: contract

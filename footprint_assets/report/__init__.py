@@ -5,6 +5,17 @@ Functions here take polars frames and return text; they never open a lake file, 
 
 from __future__ import annotations
 
-from footprint_assets.report.page import ReportError, choose_window, footprint_page
+from footprint_assets.report.footprint import footprint_page
+from footprint_assets.report.quality import CheckFact, TableFacts, quality_page
+from footprint_assets.report.session import SessionTables, session_page
+from footprint_assets.report.shell import ReportError
 
-__all__ = ["ReportError", "choose_window", "footprint_page"]
+__all__ = [
+    "CheckFact",
+    "ReportError",
+    "SessionTables",
+    "TableFacts",
+    "footprint_page",
+    "quality_page",
+    "session_page",
+]
