@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +16,11 @@ import typer
 
 from footprint_assets import console
 from footprint_assets.errors import FootprintError
+from footprint_assets.redaction import redact_logs
 
 if TYPE_CHECKING:
     from footprint_assets.audit import AuditRow
+    from footprint_assets.backfill import Plan, Scope
     from footprint_assets.runs import DateOutcome
     from footprint_assets.settings import Settings
     from footprint_assets.status import State
@@ -32,6 +37,10 @@ page = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(page, name="page")
+
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 class SettingsRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -54,6 +63,14 @@ def _date_option(documentation: str) -> typer.models.OptionInfo:
     return option
 
 
+class Layer(StrEnum):
+    """A layer of the lake."""
+
+    bronze = "bronze"
+    silver = "silver"
+    gold = "gold"
+
+
 OneDate = Annotated[dt.date | None, _date_option("One trade date.")]
 Start = Annotated[dt.date | None, _date_option("First trade date.")]
 End = Annotated[dt.date | None, _date_option("Last trade date.")]
@@ -67,6 +84,7 @@ Simulated = Annotated[bool, typer.Option("--simulated", help="Say on the page th
 
 def main() -> None:
     """Run the command line; an error of ours is one readable message and exit code 1."""
+    redact_logs()
     try:
         app()
     except FootprintError as error:
@@ -167,6 +185,114 @@ def run(
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Ask too whether the trade date that is due by now is published.")
 ]
+
+
+@app.command()
+def backfill(
+    start: Start = None,
+    end: End = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trade dates at once, each in a process of its own.")
+    ] = None,
+    layer: Annotated[
+        list[Layer] | None, typer.Option(help="Only the tables of a layer; may be given several times.")
+    ] = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE", help="Only these tables, such as 'silver.future.bbo' or 'silver.*footprint*'."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last backfill: its range, its tables.")
+    ] = False,
+) -> None:
+    """Make a range of trade dates, or some tables of it. What is current is left as it is.
+
+    Without dates: every date the drop folder covers. Exactly the tables asked for are made, with those of the same pass;
+    an input that is missing fails the trade date. Exit code 1 where a date failed, 130 after Ctrl-C.
+    """
+    from footprint_assets import backfill as backfills
+    from footprint_assets.runs import dagster_home
+
+    settings = _settings()
+    home = _home(dagster_home(settings))
+    if resume:
+        if start or end or layer or tables:
+            raise typer.BadParameter("--resume takes its range and tables from the last backfill.")
+        plan = backfills.Plan.load(home, settings)
+    else:
+        dates = _dates(settings, None, start, end)
+        plan = backfills.Plan(
+            start or dates[0],
+            end or dates[-1],
+            tuple(one.value for one in layer or ()),
+            tuple(name.strip() for names in tables or () for name in names.split(",")),
+            workers or 1,
+            str(settings.lake_root.resolve()),
+        )
+    scope = backfills.scope_of(settings, plan)
+    plan.save(home)
+    raise typer.Exit(_run_backfill(settings, plan, scope, workers or plan.workers))
+
+
+@app.command()
+def prune_runs(
+    older_than: Annotated[
+        int, typer.Option("--older-than", min=0, metavar="DAYS", help="Days since the run ended.")
+    ] = 30,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
+    ] = False,
+) -> None:
+    """Delete old Dagster runs that failed or were superseded, and the event files they leave.
+
+    The run of a partition's latest materialisation or of a check's latest record is never deleted.
+    """
+    import dagster as dg
+
+    from footprint_assets.prune import prune_runs as prune
+    from footprint_assets.records import check_keys
+    from footprint_assets.runs import dagster_home
+
+    settings = _settings()
+    _home(dagster_home(settings))
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=older_than)
+    with dg.DagsterInstance.get() as instance:
+        found = prune(instance, check_keys(settings), before, dry_run=dry_run)
+    console.line(
+        f"{found.runs} runs {'would be ' * dry_run}deleted, {found.bytes / 1e6:.1f} MB; "
+        f"{found.kept} as old are the latest of a partition or check and stay"
+    )
+
+
+@app.command()
+def sync_catalog(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what differs, and report nothing.")] = False,
+) -> None:
+    """Report to Dagster every published partition it does not know, and say what it claims and the lake lacks.
+
+    Exit code 1 where the lake lacks a partition, or one cannot be read.
+    """
+    import dagster as dg
+
+    from footprint_assets.assets import tables
+    from footprint_assets.catalog import synchronise
+    from footprint_assets.resources import Workbench
+    from footprint_assets.runs import dagster_home
+
+    settings = _settings()
+    _home(dagster_home(settings))
+    bench = Workbench(settings)
+    with dg.DagsterInstance.get() as instance:
+        found = synchronise(instance, bench, tables(settings), report=not dry_run)
+    count = sum(map(len, found.reported.values()))
+    console.line(f"{found.agreed} partitions agree, {count} {'differ' if dry_run else 'reported to Dagster'}")
+    for key, days in found.claimed.items():
+        console.problem(f"{key}: Dagster has it, the lake does not: {_listed(days)}")
+    for key, days in found.unreadable.items():
+        console.problem(f"{key}: cannot be read: {_listed(days)}")
+    raise typer.Exit(1 if found.claimed or found.unreadable else 0)
 
 
 @app.command()
@@ -431,7 +557,7 @@ def _dates(
 
 
 def _run_and_report(settings: Settings, dates: list[dt.date], workers: int) -> int:
-    """Run trade dates, print what became of them, and give the number that failed."""
+    """Run trade dates, print what became of them, and give the number that failed or were not run."""
     from footprint_assets.runs import run_dates
 
     outcomes: list[DateOutcome] = []
@@ -448,7 +574,97 @@ def _run_and_report(settings: Settings, dates: list[dt.date], workers: int) -> i
     for outcome in outcomes:
         for reason in outcome.reasons:
             console.problem(f"{outcome.trade_date} {reason}")
-    return sum(outcome.outcome == "failed" for outcome in outcomes)
+    done = sum(outcome.outcome in ("published", "unchanged") for outcome in outcomes)
+    return len(dates) - done
+
+
+def _run_backfill(settings: Settings, plan: Plan, scope: Scope, workers: int) -> int:
+    """Run a backfill and print what became of it.
+
+    Returns:
+        The exit code.
+    """
+    from footprint_assets.backfill import BACKFILL_TAG
+    from footprint_assets.runs import run_dates
+
+    console.line(
+        f"backfill {plan.id}: {len(scope.dates)} trade dates from {plan.start} to {plan.end}, {len(scope.tables)} tables"
+    )
+    started = time.perf_counter()
+    outcomes: list[DateOutcome] = []
+    selected = None if scope.is_whole else scope.tables
+    with console.progress("backfill") as advance:
+        advance(0, len(scope.dates))
+        for outcome in run_dates(settings, scope.dates, workers, selected, {BACKFILL_TAG: plan.id}):
+            outcomes.append(outcome)
+            advance(len(outcomes), len(scope.dates))
+            if not console.is_terminal():
+                done = f"{len(outcomes)}/{len(scope.dates)}"
+                console.line(f"{done} {outcome.trade_date} {outcome.outcome} {outcome.seconds:.1f} s")
+            for reason in outcome.reasons:
+                console.problem(f"{outcome.trade_date} {reason}")
+    for day, reason in scope.skipped.items():
+        console.line(f"skipped {day}: {reason}")
+    _print_backfill(outcomes, scope, time.perf_counter() - started)
+    left = len(scope.dates) - sum(outcome.outcome != "interrupted" for outcome in outcomes)
+    if left:
+        console.problem(f"{left} trade dates are left: footprint-assets backfill --resume")
+        return INTERRUPTED
+    return int(any(outcome.outcome == "failed" for outcome in outcomes))
+
+
+def _print_backfill(outcomes: Sequence[DateOutcome], scope: Scope, wall: float) -> None:
+    """Print the table at the end of a backfill."""
+    count = Counter(outcome.outcome for outcome in outcomes)
+    ran = [outcome for outcome in outcomes if outcome.run_id]
+    overhead = sum(outcome.seconds - outcome.work_seconds for outcome in ran) / max(len(ran), 1)
+    console.table(
+        [
+            "published",
+            "unchanged",
+            "failed",
+            "skipped",
+            "left",
+            "wall [s]",
+            "overhead a trade date [s]",
+            "overhead a partition [s]",
+        ],
+        [
+            [
+                count["published"],
+                count["unchanged"],
+                count["failed"],
+                len(scope.skipped),
+                len(scope.dates) - len(outcomes) + count["interrupted"],
+                f"{wall:.1f}",
+                f"{overhead:.2f}",
+                f"{overhead / len(scope.tables):.3f}",
+            ]
+        ],
+    )
+
+
+def _listed(days: Sequence[dt.date]) -> str:
+    """Trade dates as people read them, the sessions in between left out."""
+    from footprint_assets import calendar as cme
+
+    between = {day: number for number, day in enumerate(cme.sessions(days[0], days[-1]))}
+    runs: list[list[dt.date]] = []
+    for day in days:
+        if runs and between.get(day, -2) == between.get(runs[-1][-1], -9) + 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ", ".join(f"{run[0]}..{run[-1]} ({len(run)})" if run[1:] else str(run[0]) for run in runs)
+
+
+def _home(home: Path) -> Path:
+    """The Dagster home, with a word where its configuration is of an earlier release."""
+    from footprint_assets.runs import outdated_config
+
+    if hint := outdated_config(home):
+        console.problem(hint)
+    return home
 
 
 def _now(asked: bool) -> dt.datetime | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from footprint_assets.redaction import redact
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -21,6 +23,7 @@ STYLES = {
     "missing": "red",
     "stale": "yellow",
     "quarantined": "yellow",
+    "interrupted": "yellow",
     "WARN": "yellow",
     "ERROR": "red",
 }
@@ -55,8 +58,8 @@ def line(text: str) -> None:
 
 
 def problem(text: str) -> None:
-    """Print one line of bad news on standard error."""
-    typer.secho(text, fg="red", err=True)
+    """Print one line of bad news on standard error, without the secrets in it."""
+    typer.secho(redact(text), fg="red", err=True)
 
 
 @contextmanager
@@ -84,6 +87,11 @@ def progress(label: str) -> Iterator[Advance]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def is_terminal() -> bool:
+    """Whether progress is shown as a bar."""
+    return sys.stderr.isatty()
 
 
 def _console() -> Console:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from footprint_assets.errors import FootprintError
-from footprint_assets.lake import Manifest
+from footprint_assets.lake import Lake, Manifest
 from footprint_assets.resources import Workbench
+from footprint_assets.retries import failure_of
 from footprint_assets.side_by_side import Published
 from footprint_assets.tables import Staged, TableInput, Unchanged
 
@@ -32,7 +34,7 @@ class HivePartitionedParquetIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Staged | Published | Unchanged) -> None:
         """Publish a stage atomically; record what was published before, or that the published partition is current."""
         if isinstance(obj, Staged):
-            with _refusing():
+            with _refusing(context.step_context.previous_attempt_count):
                 obj.stage.publish()
         elif not isinstance(obj, Published | Unchanged):
             raise TypeError(
@@ -40,19 +42,8 @@ class HivePartitionedParquetIOManager(dg.IOManager):
             )
         day = dt.date.fromisoformat(context.partition_key)
         table = ".".join(context.asset_key.path)
-        manifests = self._bench.lake.manifests(table, day)
-        context.add_output_metadata(
-            {
-                "dagster/partition_row_count": sum(m.rows for m in manifests.values()),
-                "bytes": sum(m.bytes for m in manifests.values()),
-                "symbols": ", ".join(sorted(manifests)),
-                "generations": {symbol: m.generation for symbol, m in sorted(manifests.items())},
-                "written": "unchanged" if isinstance(obj, Unchanged) else "published",
-                "conservation": dg.MetadataValue.md(_conservation(manifests)),
-                "dagster/uri": str(self._bench.lake.root),
-                "dagster/storage_kind": "parquet",
-            }
-        )
+        written = "unchanged" if isinstance(obj, Unchanged) else "published"
+        context.add_output_metadata(published_metadata(self._bench.lake, table, day) | {"written": written})
 
     def load_input(self, context: dg.InputContext) -> TableInput | pl.DataFrame | pl.LazyFrame:
         """Open the input at the step's partitions, in the form its annotation asks for."""
@@ -67,13 +58,33 @@ class HivePartitionedParquetIOManager(dg.IOManager):
         return frame if wanted is pl.DataFrame else frame.lazy()
 
 
+def published_metadata(lake: Lake, table: str, day: dt.date) -> dict[str, Any]:
+    """What Dagster is told of a published table and trade date.
+
+    Args:
+        lake: The lake.
+        table: Dataset key.
+        day: Trade date.
+    """
+    manifests = lake.manifests(table, day)
+    return {
+        "dagster/partition_row_count": sum(m.rows for m in manifests.values()),
+        "bytes": sum(m.bytes for m in manifests.values()),
+        "symbols": ", ".join(sorted(manifests)),
+        "generations": {symbol: m.generation for symbol, m in sorted(manifests.items())},
+        "conservation": dg.MetadataValue.md(_conservation(manifests)),
+        "dagster/uri": str(lake.root),
+        "dagster/storage_kind": "parquet",
+    }
+
+
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """A refusal of the lake fails the run in its own words and is not retried, as one inside the step is."""
+def _refusing(tried: int = 0) -> Iterator[None]:
+    """A refusal of the lake fails the run in its own words, or asks for another try, as one inside the step does."""
     try:
         yield
-    except FootprintError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    except (FootprintError, OSError) as error:
+        raise failure_of(error, tried) from error
 
 
 def _conservation(manifests: dict[str, Manifest]) -> str:

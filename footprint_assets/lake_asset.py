@@ -11,6 +11,7 @@ Preview Dagster APIs (check specs with partitions) have two homes: here and in `
 | a batch broke the contract       | nothing: the last stays  | failed             | fails, not retried  |
 | a source or an input was refused | nothing: the last stays  | none               | fails, not retried  |
 | rows are not accounted for       | nothing: the last stays  | none               | fails, not retried  |
+| the disk or network failed       | nothing: the last stays  | none               | tries again, later  |
 """
 
 import datetime as dt
@@ -27,6 +28,7 @@ from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
+from footprint_assets.retries import failure_of
 from footprint_assets.settings import Settings
 from footprint_assets.side_by_side import Pass, Published, Refused, Runs
 from footprint_assets.tables import (
@@ -46,6 +48,10 @@ WORKBENCH = "workbench"
 CONTRACT_CHECK = "contract"
 LAKE_TABLE = "lake_table"
 """Metadata key under which an asset carries its dataset key."""
+
+BOOK_POOL = "order_book"
+"""How many runs that hold an order book may be in progress is a limit of the Dagster instance."""
+BOOKS = frozenset({"bronze.future.market_by_price_10", "silver.future.market_by_price_10_clean"})
 
 Config = Callable[[Settings], tuple[BaseModel, ...]]
 
@@ -222,6 +228,7 @@ def _build_step(
         required_resource_keys={WORKBENCH},
         check_specs=[_contract_check(_asset_key(table)) for table in tables],
         can_subset=False,
+        pool=BOOK_POOL if _holds_a_book(tables) else None,
     )
     def step(
         context: dg.AssetExecutionContext,
@@ -232,12 +239,12 @@ def _build_step(
         except ContractViolation as violation:
             yield _contract_result(violation.table, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation
-        except FootprintError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+        except (FootprintError, OSError) as error:
+            raise failure_of(error, context.retry_number) from error
         try:
             for table, made in zip(tables, pass_made, strict=True):
                 if isinstance(made, Refused):
-                    raise dg.Failure(str(made.error), allow_retries=False) from made.error
+                    raise failure_of(made.error, context.retry_number) from made.error
                 rows = (
                     "unchanged, validated when it was published" if isinstance(made, Unchanged) else made.rows
                 )
@@ -269,6 +276,11 @@ def _deps(table: LakeTable, lookback: dg.TimeWindowPartitionMapping) -> list[dg.
         dg.AssetDep(dg.AssetKey(key.split(".")), partition_mapping=mapping)
         for key, mapping in sorted(mappings.items())
     ]
+
+
+def _holds_a_book(tables: tuple[LakeTable, ...]) -> bool:
+    """Whether a pass reads or writes whole order books, which is what takes memory."""
+    return any(BOOKS & {table.key, *table.inputs.values()} for table in tables)
 
 
 def _step_name(table: LakeTable) -> str:

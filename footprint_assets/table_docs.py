@@ -163,8 +163,8 @@ def checks_page() -> str:
         "not accounted for.",
         "The rules below tie published tables together. They run at the end of each run, as Dagster asset checks, in "
         "the job `lake_audit`, and with `footprint-assets audit`. ERROR fails the run and the audit, WARN is shown. "
-        "Where a rule has both, a small breach warns and a large one fails. Thresholds are the settings "
-        "`FOOTPRINT_QUALITY__...` ([settings](settings.md)).",
+        "Where a rule has both, a small breach warns and a large one fails. Thresholds are the settings of the group "
+        "`quality` ([settings](settings.md)).",
         _table(headings, [_check_row(check) for check in CHECKS]),
         "Each finding speaks of one contract and carries the numbers it was judged by: how many rows, their share, the "
         "threshold and the first row (`footprint-assets audit --json`). A rule that cannot be judged, for want of "

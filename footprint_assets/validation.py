@@ -16,15 +16,18 @@ from pathlib import Path
 
 from footprint_assets import contracts
 from footprint_assets.audit import AuditRow, audit, published_dates
-from footprint_assets.checks import Check, Verdict
+from footprint_assets.checks import Check, Severity, Verdict
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import PartitionUnreadable
 from footprint_assets.resources import Workbench
 
 VERDICTS: tuple[Verdict, ...] = ("fail", "warn", "skip", "pass")
 """The worst first."""
+WORDS: Mapping[Severity, str] = {"WARN": "warning", "ERROR": "error"}
 LAYERS = {"bronze": "Source and bronze", "silver": "Silver", "gold": "Gold"}
 SHOWN_DATES = 6
+LONGEST_SHORT = 30
+"""Letters of a cell that is never broken."""
 SHOWN_FAILURES = 500
 
 
@@ -194,7 +197,15 @@ RULE_HEADINGS = (
     "not judged",
     "dates not passed",
 )
-FAILURE_HEADINGS = ("trade date", "rule", "contract", "", "first offending row", "numbers", "what mends it")
+FAILURE_HEADINGS = (
+    "trade date",
+    "rule",
+    "contract",
+    "severity",
+    "first offending row",
+    "numbers",
+    "what mends it",
+)
 SKIP_HEADINGS = ("rule", "why it was not judged", "findings")
 ACCOUNT_HEADINGS = (
     "table",
@@ -223,7 +234,7 @@ def _rules(validation: Validation, layer: str) -> Cells:
             [
                 check.name,
                 check.rule,
-                " or ".join(check.severities),
+                " or ".join(WORDS[severity] for severity in check.severities),
                 *(str(count[verdict]) for verdict in ("pass", "warn", "fail", "skip")),
                 ", ".join(map(str, bad[:SHOWN_DATES])) + more,
             ]
@@ -324,7 +335,8 @@ STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; font-size: 13px; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
-td { overflow-wrap: anywhere; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td { overflow-wrap: break-word; } td.short { white-space: nowrap; }
+td.number { white-space: nowrap; text-align: right; font-variant-numeric: tabular-nums; }
 code { font-size: 12px; } .days { display: flex; flex-wrap: wrap; gap: 2px; min-width: 6rem; }
 .days b { width: 10px; height: 14px; border-radius: 2px; font-size: 0; }
 .pass { background: var(--pass); } .warn { background: var(--warn); } .fail { background: var(--fail); }
@@ -391,5 +403,5 @@ def _html_table(headings: Sequence[str], rows: Cells, last: Sequence[str] = ()) 
 def _html_cell(text: str) -> str:
     if text in ("ERROR", "WARN"):
         return f'<td class="{text}">{text}</td>'
-    kind = ' class="number"' if text.replace(",", "").isdigit() else ""
-    return f"<td{kind}>{escape(text)}</td>"
+    kind = "number" if text.replace(",", "").isdigit() else "short" if len(text) <= LONGEST_SHORT else ""
+    return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"

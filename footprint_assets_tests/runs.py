@@ -9,6 +9,7 @@ from functools import cache
 import dagster as dg
 
 from footprint_assets.io_managers import HivePartitionedParquetIOManager
+from footprint_assets.lake import Lake
 from footprint_assets.lake_asset import CONTRACT_CHECK, IO_MANAGER, WORKBENCH, build_assets
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
@@ -86,3 +87,8 @@ def contract_checks(instance: dg.DagsterInstance, table: str) -> list[tuple[str,
         dg.AssetCheckKey(dg.AssetKey(table.split(".")), CONTRACT_CHECK), limit=100
     )
     return [(record.status.value, record.partition) for record in reversed(records)]
+
+
+def generations_of(lake: Lake, table: str, day: dt.date) -> dict[str, str]:
+    """The generation of each contract's partition."""
+    return {symbol: manifest.generation for symbol, manifest in sorted(lake.manifests(table, day).items())}

@@ -283,6 +283,76 @@ def test_an_input_annotated_with_a_frame_says_so_to_the_io_manager(instance: dg.
     assert seen == [dict, Any]
 
 
+def test_an_event_listener_hears_of_an_event_after_it_is_stored(instance: dg.DagsterInstance) -> None:
+    """Decision: the overhead of a run is measured by a listener; what storing costs counts as overhead."""
+    stored: list[bool] = []
+
+    def hear(entry: dg.EventLogEntry, _cursor: str = "") -> None:
+        stored.append(any(known.timestamp == entry.timestamp for known in instance.all_logs(entry.run_id)))
+
+    instance.add_event_listener("0" * 32, hear)
+    asset = table(verdict=True, partitions_def=JUNE)
+    definitions = dg.Definitions(
+        [asset], jobs=[dg.define_asset_job("daily", [asset])], resources={"io_manager": Memory()}
+    )
+    definitions.resolve_job_def("daily").execute_in_process(
+        partition_key="2025-06-04", instance=instance, run_id="0" * 32
+    )
+
+    assert len(stored) > 5
+    assert all(stored)
+
+
+def test_checks_and_materialisations_are_numbered_in_one_sequence(instance: dg.DagsterInstance) -> None:
+    """Decision: a trade date is done where its rules were judged after its tables; numbers say which came last."""
+
+    def last() -> tuple[int, int]:
+        storage = instance.event_log_storage
+        (info,) = storage.get_asset_check_partition_info([CHECK], partition_keys=["2025-06-04"])
+        made = storage.get_latest_storage_id_by_partition(KEY, dg.DagsterEventType.ASSET_MATERIALIZATION)
+        return info.latest_check_event_storage_id, made["2025-06-04"]
+
+    run(table(verdict=True, partitions_def=JUNE), instance, Memory())
+    judged, made = last()
+    assert judged > made
+    instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition="2025-06-04"))
+    assert last() == (judged, last()[1])
+    assert last()[1] > judged
+
+
+def test_a_retry_policy_tries_again_after_an_interrupt(instance: dg.DagsterInstance) -> None:
+    """Decision: no asset has a retry policy; a step asks for another try itself, and Ctrl-C stays Ctrl-C."""
+    tries: list[int] = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def interrupted() -> None:
+        tries.append(1)
+        raise KeyboardInterrupt
+
+    dg.materialize([interrupted], instance=instance, raise_on_error=False)
+
+    assert len(tries) == 2
+
+
+def test_pools_of_run_granularity_hold_up_no_run_in_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decision: pools are of run granularity: the queue keeps them, and the command line's --workers is its own limit."""
+    (tmp_path / "dagster.yaml").write_text(
+        "concurrency: {pools: {default_limit: 1, granularity: run}}\ntelemetry: {enabled: false}\n"
+    )
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+
+    @dg.asset(pool="order_book")
+    def heavy() -> None:
+        storage = instance.event_log_storage
+        assert storage.get_concurrency_info("order_book").active_slot_count == 0
+
+    with dg.DagsterInstance.get() as instance:
+        instance.event_log_storage.set_concurrency_slots("order_book", 0)
+        assert dg.materialize([heavy], instance=instance).success
+
+
 @pytest.mark.filterwarnings("ignore:Using `httpx`")
 def test_the_webserver_alone_answers_what_the_guard_refuses(tmp_path: Path) -> None:
     """``footprint_assets.webserver`` puts the webserver together as its command line does, and the guard before it."""

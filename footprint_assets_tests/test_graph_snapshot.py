@@ -217,7 +217,7 @@ def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
     definitions_used = [graph.get(key).partitions_def for key in graph.get_all_asset_keys()]
     definitions_used += [graph.get(key).partitions_def for key in graph.asset_check_keys]
 
-    assert len(definitions_used) == 51 + 70
+    assert len(definitions_used) == 51 + 87
     assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
     keys = definitions_used[0].get_partition_keys(
         current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK)

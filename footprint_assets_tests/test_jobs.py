@@ -110,6 +110,8 @@ def test_a_failed_cross_table_check_is_recorded_with_its_numbers(own_market: Set
     key = "silver.future.ohlcv"
     frames = {s: f.with_columns(pl.col("volume") + 1) for s, f in rows(lake, key).items()}
     republish(lake, key, DAY, frames)
+    degraded = '[{"date": "2025-06-04", "condition": "degraded"}]'
+    (own_market.dbn_dir / "condition.json").write_text(degraded, encoding="utf-8")
 
     result = execute(own_market, LAKE_DAILY, DAY)
 
@@ -121,6 +123,11 @@ def test_a_failed_cross_table_check_is_recorded_with_its_numbers(own_market: Set
     assert evaluation.metadata["findings"].value[0]["symbol"] == "ESM5"
     assert evaluation.metadata["remedy"].value == "footprint-assets run --date 2025-06-04"
     assert "silver.future.ohlcv[1s]" in evaluation.description
+    warned = failed["files_as_recorded"]
+    assert warned.severity == dg.AssetCheckSeverity.WARN, (
+        "a rule that can fail, with a breach that only warns"
+    )
+    assert warned.metadata["findings"].value[0]["verdict"] == "warn"
 
 
 def test_the_audit_of_an_honest_lake_passes(built_market: Settings) -> None:

@@ -13,6 +13,7 @@ from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.checks import scans
 from footprint_assets.checks.finding import GET_AGAIN, Check, Finding, Limits
+from footprint_assets.checks.reading import first_row
 from footprint_assets.lake.manifest import TimeRange
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import PRICE_SCALE, FootprintSettings
@@ -158,14 +159,13 @@ def sessions_aligned(bench: Workbench, day: dt.date) -> list[Finding]:
     findings = []
     for symbol in _table(bench, TRADES_CLEAN, day).symbols():
         trades = _table(bench, TRADES_CLEAN, day).frame(symbol, ["ts_event", "session_date", "session"])
-        times = trades["ts_event"].to_physical()
-        outside = (
-            int(((times < start) | (times >= end)).sum())
-            + trades.filter(pl.col("session_date") != day).height
-        )
-        closed = trades.filter(pl.col("session") == "CLOSED").height
-        facts = {"trades": trades.height, "outside_window": outside, "outside_trading_hours": closed}
-        findings.append(Finding(symbol, not outside and not closed, facts))
+        times = pl.col("ts_event").to_physical()
+        outside = (times < start) | (times >= end) | (pl.col("session_date") != day)
+        closed = pl.col("session") == "CLOSED"
+        counts = trades.select(outside_window=outside.sum(), outside_trading_hours=closed.sum())
+        facts = {"trades": trades.height} | counts.row(0, named=True)
+        first = first_row(trades, outside | closed, "ts_event") if any(counts.row(0)) else None
+        findings.append(Finding(symbol, not any(counts.row(0)), facts | {"first": first}))
     return findings
 
 
@@ -182,6 +182,9 @@ def bars_invariant(bench: Workbench, day: dt.date) -> list[Finding]:
             (pl.col("delta").cum_sum().over("bar_type") == pl.col("cum_delta")).all().alias("ok")
         ).item()
         facts = {"bars": bars.height, "cum_delta_telescopes": telescopes} | broken
+        if any(broken.values()):
+            any_broken = pl.any_horizontal(~rule for rule in rules.values())
+            facts["first"] = first_row(bars, any_broken, "bar_type", "bar_ts")
         findings.append(Finding(symbol, not any(broken.values()) and bool(telescopes), facts))
     return findings
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from footprint_assets.checks.finding import Check, Finding
+from footprint_assets.checks.reading import first_row
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import Scope, TableInput
 
@@ -135,6 +136,9 @@ def flows_conserved(bench: Workbench, day: dt.date) -> list[Finding]:
             .alias("more_than_bar"),
             *(pl.sum_horizontal(exprs).sum().alias(name) for name, exprs in beyond.items()),
         ).row(0, named=True)
+        if facts["net_differs"] or facts["more_than_bar"]:
+            more = [expr < 0 for exprs in beyond.values() for expr in exprs]
+            facts["first"] = first_row(together, pl.any_horizontal(*net, *more), "bar_ts")
         findings.append(Finding(symbol, not facts["net_differs"] and not facts["more_than_bar"], facts))
     return findings
 
@@ -246,15 +250,21 @@ def attempts_in_order(bench: Workbench, day: dt.date) -> list[Finding]:
     columns = ["level_type", "attempt_index", "trigger_bar_ts", "decision_ts"]
     cooldown = pl.duration(seconds=BAR_SECONDS * bench.settings.episodes.cooldown_bars)
     for symbol in _symbols(bench, LEVELS_SIGNALS, day):
-        attempts = _frame(bench, LEVELS_SIGNALS, day, symbol, columns).sort("level_type", "trigger_bar_ts")
+        found = _frame(bench, LEVELS_SIGNALS, day, symbol, columns).with_row_index("row")
+        attempts = found.sort("level_type", "trigger_bar_ts")
         number = pl.int_range(1, pl.len() + 1).over("level_type")
+        broken = {
+            "misnumbered": pl.col("attempt_index") != number,
+            "too_close": pl.col("trigger_bar_ts").diff().over("level_type") < cooldown,
+            "decided_elsewhere": pl.col("decision_ts") != pl.col("trigger_bar_ts") + BAR,
+        }
         facts = attempts.select(
-            pl.len().alias("attempts"),
-            (pl.col("attempt_index") != number).sum().alias("misnumbered"),
-            (pl.col("trigger_bar_ts").diff().over("level_type") < cooldown).sum().alias("too_close"),
-            (pl.col("decision_ts") != pl.col("trigger_bar_ts") + BAR).sum().alias("decided_elsewhere"),
+            pl.len().alias("attempts"), *(e.sum().alias(n) for n, e in broken.items())
         ).row(0, named=True)
-        passed = not (facts["misnumbered"] or facts["too_close"] or facts["decided_elsewhere"])
+        passed = not any(facts[name] for name in broken)
+        if not passed:
+            marked = attempts.with_columns(any_broken=pl.any_horizontal(*broken.values()))
+            facts["first"] = first_row(marked, pl.col("any_broken"), "level_type", "trigger_bar_ts")
         findings.append(Finding(symbol, passed, facts))
     return findings
 
@@ -270,6 +280,8 @@ def outcomes_reach_barriers(bench: Workbench, day: dt.date) -> list[Finding]:
             (~rule.fill_null(value=True)).sum().alias(name) for name, rule in rules.items()
         ).row(0, named=True)
         facts = {"attempts": attempts.height, "broken": {name: rows for name, rows in broken.items() if rows}}
+        if facts["broken"]:
+            facts["first"] = first_row(attempts, pl.any_horizontal(~rule for rule in rules.values()))
         findings.append(Finding(symbol, not facts["broken"], facts))
     return findings
 

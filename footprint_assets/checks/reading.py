@@ -49,6 +49,27 @@ def instant(ns: int) -> str:
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
 
 
+def first_row(rows: pl.DataFrame, broken: pl.Expr, *names: str) -> Row | None:
+    """Where the first row is that breaks a rule.
+
+    Args:
+        rows: The rows of one contract, as they lie in the partition, or with their number in it as ``row``.
+        broken: True where a row breaks the rule; a null breaks none.
+        names: Columns that tell a person which row it is.
+
+    Returns:
+        Its number from 0 and those columns; ``None`` where no row breaks it.
+    """
+    numbered = rows if "row" in rows.columns else rows.with_row_index("row")
+    found = numbered.filter(broken).head(1)
+    if found.is_empty():
+        return None
+    is_time = {name: isinstance(found.schema[name], pl.Datetime) for name in names}
+    return {"row": found["row"][0]} | {
+        name: instant(found[name].to_physical()[0]) if is_time[name] else found[name][0] for name in names
+    }
+
+
 def table(bench: Workbench, key: str, day: dt.date) -> TableInput:
     """A table at one trade date."""
     return TableInput(bench.lake, key, (day,))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import polars as pl
 
@@ -14,8 +17,8 @@ from footprint_assets.checks.reading import frame, instant, manifests_before, ro
 from footprint_assets.lake import SourceRef
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import NANOS_PER_SECOND, QualitySettings
+from footprint_assets.sources.batch import BatchFileUnreadable, BatchManifest, read_conditions, read_manifest
 from footprint_assets.sources.catalog import Catalog, FileEntry, covering, fingerprint
-from footprint_assets.sources.vendor_files import condition, promised
 
 BOOK = "bronze.future.market_by_price_10"
 TRADES = "bronze.future.trades"
@@ -24,7 +27,8 @@ BBO = "silver.future.bbo"
 SCHEMAS = {BOOK: "mbp-10", TRADES: "trades"}
 """Tables a trade date cannot be without, and the schema of their files."""
 
-AVAILABLE, DEGRADED = "available", "degraded"
+DEGRADED = "degraded"
+_Said = TypeVar("_Said")
 
 
 def files_as_recorded(bench: Workbench, day: dt.date) -> list[Finding]:
@@ -75,11 +79,19 @@ def _changed(bench: Workbench, catalog: Catalog, sources: Mapping[str, SourceRef
 
 def _not_as_listed(catalog: Catalog, sources: Mapping[str, SourceRef]) -> Iterator[str]:
     """Files whose size or hash is not the one in the vendor's manifest."""
+    claims = cache(lambda folder: _said(read_manifest, folder, BatchManifest()).claims)
     for entry in catalog.entries:
-        source = sources.get(entry.name)
-        told = promised(entry.path) if source is not None else None
-        if source and told and (told.bytes != source.bytes or told.sha256 not in (None, source.sha256)):
+        source, claim = sources.get(entry.name), claims(entry.path.parent).get(entry.path.name)
+        if source and claim and (claim.bytes, claim.sha256) != (source.bytes, source.sha256):
             yield entry.name
+
+
+def _said(read: Callable[[Path], _Said], folder: Path, nothing: _Said) -> _Said:
+    """What the vendor says of a folder; nothing where that cannot be read, which the sensor shows."""
+    try:
+        return read(folder)
+    except BatchFileUnreadable:
+        return nothing
 
 
 def _is_of_a_closed_day(entry: FileEntry, session: cme.Session) -> bool:
@@ -93,10 +105,8 @@ def _is_of_a_closed_day(entry: FileEntry, session: cme.Session) -> bool:
 def _conditions(entries: Iterable[FileEntry], day: dt.date, bad: set[str]) -> Iterator[str]:
     """What the vendor says of the UTC days of a trade date, where it is not good."""
     for folder in sorted({entry.path.parent for entry in entries}):
-        for utc_day in cme.utc_days(day):
-            said = condition(folder, utc_day)
-            if said in bad:
-                yield f"{utc_day} {said}"
+        said = _said(read_conditions, folder, dict[dt.date, str]())
+        yield from (f"{utc} {said[utc]}" for utc in cme.utc_days(day) if said.get(utc, "") in bad)
 
 
 def _uncovered_ns(entries: Iterable[FileEntry], session: cme.Session) -> int:

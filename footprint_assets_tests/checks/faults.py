@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -16,6 +18,7 @@ from footprint_assets.lake import Lake
 from footprint_assets.settings import QualitySettings, Settings
 from footprint_assets_tests.checks.tampering import FIRST_ROW, Alter, on_first_row, tamper
 from footprint_assets_tests.small_market import DAY, NEXT, republish, rows
+from footprint_assets_tests.sources.dbn_files import metadata, write, zst
 
 FRONT_MONTH = "bronze.future.front_month"
 BOOK = "bronze.future.market_by_price_10"
@@ -104,6 +107,30 @@ def file_gone(settings: Settings) -> None:
 def file_changed(settings: Settings) -> None:
     path = min(settings.dbn_dir.glob("*.trades.dbn.zst"))
     path.write_bytes(path.read_bytes() + b"\0")
+
+
+def condition(said: str) -> Callable[[Settings], None]:
+    """The vendor says something of the trade date."""
+    text = json.dumps([{"date": DAY.isoformat(), "condition": said}])
+    return lambda settings: write_text(settings.dbn_dir / "condition.json", text)
+
+
+def another_hash(settings: Settings) -> None:
+    path = min(settings.dbn_dir.glob("*.trades.dbn.zst"))
+    entry = {"filename": path.name, "size": path.stat().st_size, "hash": f"sha256:{'0' * 64}"}
+    write_text(settings.dbn_dir / "manifest.json", json.dumps({"files": [entry]}))
+
+
+def write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def file_of_the_pause(settings: Settings) -> None:
+    """A file of the hour between two sessions."""
+    path = min(settings.dbn_dir.glob("*.trades.dbn.zst"))
+    start = cme.session(DAY).close_ns
+    header = metadata("trades", start=start, end=start + HOUR * 10**9, symbols=[], mappings=[])
+    write(path.parent, zst(header), "pause.trades.dbn.zst")
 
 
 def file_half_read(settings: Settings) -> None:
@@ -210,6 +237,10 @@ FEW = pl.col("ts_event") - pl.duration(seconds=10)
 FAULTS = (
     Fault("files_as_recorded", "WARN", "a file is no longer there", file_gone),
     Fault("files_as_recorded", "ERROR", "a file changed after it was read", file_changed),
+    Fault("files_as_recorded", "WARN", "a degraded day", condition("degraded")),
+    Fault("files_as_recorded", "ERROR", "a day the vendor has not finished", condition("pending")),
+    Fault("files_as_recorded", "ERROR", "a hash the vendor does not list", another_hash),
+    Fault("files_as_recorded", "ERROR", "a file of no trading hour", file_of_the_pause),
     Fault(
         "frames_checksummed",
         "WARN",

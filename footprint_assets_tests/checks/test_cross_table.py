@@ -262,7 +262,9 @@ def test_a_trade_outside_its_trade_date_or_its_hours_is_found(
 ) -> None:
     tamper(own_market, TRADES_CLEAN, on_first_row(column, value))
 
-    assert findings(own_market, "sessions_aligned")["ESM5", ""].facts == {"trades": 120} | facts
+    found = dict(findings(own_market, "sessions_aligned")["ESM5", ""].facts)
+    assert found.pop("first")["row"] == 0
+    assert found == {"trades": 120} | facts
     of_time = {"bars_hold_trades", "ranges_are_extremes"} if column == "ts_event" else set()
     assert failing(own_market) == {"sessions_aligned"} | of_time
 
@@ -287,7 +289,8 @@ def test_a_bar_that_contradicts_itself_is_found(
     facts = findings(own_market, "bars_invariant")["ESM5", ""].facts
 
     assert facts[rule] == 1
-    assert sum(facts[name] for name in facts.keys() - {"bars", "cum_delta_telescopes"}) == 1
+    assert facts["first"]["row"] == 0
+    assert sum(facts[name] for name in facts.keys() - {"bars", "cum_delta_telescopes", "first"}) == 1
     assert failing(own_market) == {"bars_invariant"}
 
 

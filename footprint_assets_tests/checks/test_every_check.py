@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from footprint_assets.checks import AUDIT_CHECKS, CHECKS, Finding
 from footprint_assets.checks.feature_quality import badly_named
+from footprint_assets.checks.lake_wide import stability_index
 from footprint_assets.lake import Lake
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
@@ -94,6 +96,18 @@ def test_counts_rates_and_first_rows_are_told(own_market: Settings) -> None:
     assert finding.facts["warn_above"] == 0.001
     assert finding.facts["first"]["row"] == 0
     assert str(finding.facts["first"]["ts_recv"]).startswith("2025-06-03T22:")
+
+
+def test_the_stability_index_is_that_of_its_formula() -> None:
+    usual = np.repeat([0.0, 1.0], 50)
+    now = np.repeat([0.0, 1.0], [25, 75])
+
+    by_hand = (0.5 - 0.25) * np.log(0.5 / 0.25) + (0.5 - 0.75) * np.log(0.5 / 0.75)
+
+    assert stability_index(usual, now, 2) == pytest.approx(by_hand)
+    assert stability_index(usual, usual[::-1], 10) == 0
+    assert stability_index(usual, now[:0], 10) == 0
+    assert stability_index(usual, usual + 10, 10) > 4, "nothing of the sample before is left"
 
 
 def test_a_feature_outside_the_grammar_is_found() -> None:
