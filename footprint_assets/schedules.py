@@ -85,18 +85,17 @@ def why_not_run(bench: Workbench, day: dt.date) -> str:
     return ""
 
 
-def with_deadline(asset: dg.AssetsDefinition, automation: AutomationSettings) -> dg.AssetsDefinition:
+def with_deadline(asset: dg.AssetsDefinition, fresh_by: dt.time) -> dg.AssetsDefinition:
     """An asset that is late in Dagster's eyes where the morning after a trade date did not bring it.
 
     Args:
         asset: Any asset of the lake; those below gold stay as they are.
-        automation: The deadline.
+        fresh_by: The deadline, ET.
     """
-    hour, minute = automation.fresh_by.hour, automation.fresh_by.minute
     policy = dg.FreshnessPolicy.cron(
-        deadline_cron=_cron(automation.fresh_by, AFTER_TRADE_DATES),
+        deadline_cron=_cron(fresh_by, AFTER_TRADE_DATES),
         # A trade date becomes a partition at midnight: what was materialised before then is an older one.
-        lower_bound_delta=dt.timedelta(hours=hour, minutes=minute),
+        lower_bound_delta=dt.timedelta(hours=fresh_by.hour, minutes=fresh_by.minute),
         timezone=cme.NEW_YORK.key,
     )
     return asset.map_asset_specs(

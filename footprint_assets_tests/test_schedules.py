@@ -16,7 +16,7 @@ from footprint_assets import calendar as cme
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.resources import Workbench
 from footprint_assets.schedules import build_schedules
-from footprint_assets.settings import AutomationSettings, Settings
+from footprint_assets.settings import AutomationSettings, QualitySettings, Settings
 from footprint_assets_tests.drop_folder import EVE, deliver, graph
 from footprint_assets_tests.small_market import DAY, NEXT, settings_of
 
@@ -164,5 +164,4 @@ def test_the_deadline_stands_on_gold_and_comes_after_the_daily_run() -> None:
     (policy,) = {policy for policy in policies.values() if policy}
     assert isinstance(policy, CronFreshnessPolicy)
     assert (policy.deadline_cron, policy.timezone) == ("0 9 * * TUE-SAT", "America/New_York")
-    with pytest.raises(ValueError, match="fresh_by must be after daily_at"):
-        AutomationSettings(daily_at=dt.time(9), fresh_by=dt.time(9))
+    assert AutomationSettings().daily_at < QualitySettings().fresh_by == dt.time(9)

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footprint_assets import arrivals
 from footprint_assets import calendar as cme
-from footprint_assets.arrivals import READ_SCHEMAS, CursorUnknown, Progress, trade_dates
+from footprint_assets.arrivals import READ_SCHEMAS, CursorUnknown, Progress, look, trade_dates
 from footprint_assets.assets import bronze
 from footprint_assets.build import build_definitions
 from footprint_assets.jobs import LAKE_DAILY
@@ -307,6 +308,23 @@ def test_a_live_recording_is_run_when_it_has_stopped(drop: Watched) -> None:
     assert not drop.said  # until it was last written nothing is missing
 
 
+@pytest.mark.realdata
+def test_real_files_make_the_dates_they_hold_and_say_why_others_make_none(
+    real_data: Path, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path).model_copy(update={"dbn_dir": real_data / "dbn"})
+    first = look(Workbench(settings), Progress(), lambda _: True)
+    found = look(Workbench(settings), first.progress, lambda _: True)
+
+    assert [str(request.trade_date) for request in found.requests] == ["2024-06-10", "2024-07-02"]
+    notes = [note.text for note in found.notes]
+    assert (
+        "glbx-mdp3-20231225.trades.dbn.zst makes no trade date: 2023-12-25 is no session (Christmas Day)."
+        in notes
+    )
+    assert not any(note.is_refusal for note in found.notes)
+
+
 def test_a_path_of_300_characters_is_like_any_other(drop: Watched) -> None:
     known(drop, EVE)
     deliver(drop.folder / ("d" * 150) / ("e" * 150), DAY)
@@ -455,6 +473,20 @@ def test_a_first_look_requests_no_date_the_lake_has_of_the_same_files(
     shutil.rmtree(lake.layout.partition("gold.future.setup_vectors", DAY, "ESM5"))
     shutil.rmtree(lake.layout.partition("gold.future.setup_vectors", DAY, "NQM5"))
     assert drop.settle() == ["2025-06-03", "2025-06-04", "2025-06-05"]
+
+
+def test_a_look_asks_the_lake_about_so_many_dates_and_the_next_goes_on(
+    own_market: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "LAKE_QUESTIONS", 1)
+    drop = Watched(own_market.lake_root.parent, instance)
+
+    assert drop.settle() == ["2025-06-03"]
+    for _ in (DAY, NEXT):
+        assert drop.tick() == []
+        assert drop.said == ["1 trade dates are in the lake, made of these very files: no run."]
+    assert drop.tick() == []
+    assert drop.skipped == "Nothing new in the drop folder."
 
 
 def test_the_schemas_that_make_runs_are_those_bronze_opens(tmp_path: Path) -> None:
