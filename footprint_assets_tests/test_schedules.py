@@ -16,7 +16,7 @@ from footprint_assets import calendar as cme
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.resources import Workbench
 from footprint_assets.schedules import build_schedules
-from footprint_assets.settings import AutomationSettings, QualitySettings, Settings
+from footprint_assets.settings import AutomationSettings, Settings
 from footprint_assets_tests.drop_folder import EVE, deliver, graph
 from footprint_assets_tests.small_market import DAY, NEXT, settings_of
 
@@ -160,8 +160,8 @@ def test_the_deadline_stands_on_gold_and_comes_after_the_daily_run() -> None:
     }
 
     assert {key.path[0] for key, policy in policies.items() if policy} == {"gold"}
-    assert {key.path[0] for key, policy in policies.items() if not policy} == {"bronze", "silver"}
+    assert {key.path[0] for key, policy in policies.items() if not policy} == {"bronze", "silver", "page"}
     (policy,) = {policy for policy in policies.values() if policy}
     assert isinstance(policy, CronFreshnessPolicy)
     assert (policy.deadline_cron, policy.timezone) == ("0 9 * * TUE-SAT", "America/New_York")
-    assert AutomationSettings().daily_at < QualitySettings().fresh_by == dt.time(9)
+    assert AutomationSettings().daily_at < AutomationSettings().fresh_by == dt.time(9)
