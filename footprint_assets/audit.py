@@ -65,7 +65,7 @@ def audit(
             for finding in _findings(bench, check, day):
                 yield AuditRow(day, check, finding)
     if fresh_at is not None:
-        due = due_by(fresh_at, bench.settings.automation.fresh_by)
+        due = due_by(fresh_at, bench.settings.quality.fresh_by)
         for finding in _findings(bench, FRESHNESS, due):
             yield AuditRow(due, FRESHNESS, finding)
 

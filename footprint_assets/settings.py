@@ -591,6 +591,9 @@ class QualitySettings(_Group):
         gt=0,
         description="Fewest decided attempts whose classes are judged: of fewer a class is absent by chance.",
     )
+    fresh_by: dt.time = Field(
+        dt.time(9, 0), description="Time of the next day by which a trade date is to be published, ET."
+    )
 
     @model_validator(mode="after")
     def _warnings_come_first(self) -> QualitySettings:

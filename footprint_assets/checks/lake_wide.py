@@ -198,7 +198,7 @@ def no_session_missing(bench: Workbench, day: dt.date) -> list[Finding]:
 def published_in_time(bench: Workbench, day: dt.date) -> list[Finding]:
     """The trade date is published; asked of the last one whose files were due, at nine o'clock of the day after."""
     published = bench.lake.dates(FRONT_MONTH)
-    facts = {"last_published": published[-1] if published else None, "by": bench.settings.automation.fresh_by}
+    facts = {"last_published": published[-1] if published else None, "by": bench.settings.quality.fresh_by}
     return [Finding("*", day in published, facts)]
 
 
