@@ -34,8 +34,10 @@ ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000
 bench: $(READY) ## ours beside its peers, minutes; FLAGS="--full" for 10 M records, FLAGS="--only bronze" for one case
 	$(BIN)/python -m benchmarks $(FLAGS)
 
-pictures: demo ## the pictures of docs/, drawn from the demo lake
+pictures: demo ## the pictures of docs/, drawn from the demo lake, and those of the UI, taken by its tests
 	$(BIN)/python docs/pictures/make_pictures.py
+	$(BIN)/python -m pytest footprint_assets_tests/ui/test_in_browser.py
+	cp build/screenshots/tour-*.png docs/pictures/
 
 clean: ## everything but what is in git and the drop folder
 	rm -rf $(VENV) data/lake data/dagster_home data/bench build

@@ -24,20 +24,27 @@ def main() -> None:
         _side(sys.argv[2:])
         return
     arguments = _parser().parse_args()
-    {"run": _run, "growth": _growth, "report": _report}[arguments.command](arguments)
+    {"run": _run, "growth": _growth, "graph-load": _graph_load, "report": _report}[arguments.command](
+        arguments
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description="Measure the project beside its peers."
     )
-    parser.add_argument("command", nargs="?", default="run", choices=("run", "growth", "report"))
+    parser.add_argument(
+        "command", nargs="?", default="run", choices=("run", "growth", "graph-load", "report")
+    )
     parser.add_argument("--full", action="store_true", help=f"{FULL_RECORDS:,} records, and the backfill")
     parser.add_argument(
         "--records", type=_number, nargs="*", help="MBP-10 records of the session; growth: several"
     )
     parser.add_argument("--sessions", type=_number, nargs="*", help="sessions of a backfill; growth: several")
     parser.add_argument("--session-records", type=_number, help="MBP-10 records of each of them")
+    parser.add_argument(
+        "--partitions", type=_number, default=1_000, help="graph-load: partitions of each table"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often every side is run")
     parser.add_argument(
         "--only", nargs="*", default=(), choices=[c.name for c in CASES], metavar="CASE", help="these cases"
@@ -89,6 +96,15 @@ def _growth(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "growth.json").write_text(json.dumps(document, indent=1))
     print(growth.markdown(document))
+
+
+def _graph_load(arguments: argparse.Namespace) -> None:
+    from benchmarks import graph_load
+
+    document = graph_load.measure(arguments.data, arguments.partitions, arguments.rounds, _tell)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "graph-load.json").write_text(json.dumps(document, indent=1))
+    print(graph_load.markdown(document))
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ out of order, or delivered again is one that is not remembered, and nothing else
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -24,12 +25,13 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from footprint_assets import calendar as cme
 from footprint_assets.errors import FootprintError
+from footprint_assets.lake import Lake, PartitionUnreadable
 from footprint_assets.resources import VOLUME_SCHEMAS, Workbench, covers, utc_date
 from footprint_assets.settings import NANOS_PER_SECOND, IngestSettings, Settings
 from footprint_assets.sources.batch import (
@@ -47,6 +49,8 @@ from footprint_assets.sources.errors import DbnRefused
 READ_SCHEMAS: Final = (*VOLUME_SCHEMAS, "ohlcv-1d", "definition", "statistics")
 """The schemas the bronze tables open."""
 CURSOR_VERSION: Final = 1
+LAKE_QUESTIONS: Final = 200
+"""Most trade dates one look asks the lake about: a look has to end long before Dagster gives it up, after 60 s."""
 TEXT_LIMIT: Final = 600
 """Longest text of a note: a path alone can have 4,096 characters."""
 
@@ -62,7 +66,7 @@ class Progress:
     Files are remembered as eight characters each, since Dagster keeps the text with every tick.
 
     Args:
-        series: Told apart from every other beginning: a forgotten cursor requests everything again.
+        series: Told apart from every other beginning: a forgotten cursor begins anew.
         requests: How many trade dates were requested so far.
         seen: Files that were there at the last look and are not taken.
         done: Files that were taken.
@@ -112,7 +116,7 @@ class Progress:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CursorUnknown(
                 f"The cursor is none of version {CURSOR_VERSION} or older ({type(error).__name__}: {error}).",
-                remedy="reset the sensor's cursor in the UI; every date of the drop folder is then requested again.",
+                remedy="reset the sensor's cursor in the UI; every date of the drop folder is then looked at anew.",
             ) from error
 
 
@@ -177,7 +181,7 @@ def look(bench: Workbench, before: Progress, is_partition: Callable[[dt.date], b
     by_date, held = _by_date(files.taken, touched), _Held(files, touched, settings.ingest.dataset)
     ready: list[dt.date] = []
     waiting: dict[dt.date, str] = {}
-    notes = list(files.notes)
+    notes, lake = list(files.notes), _Made(bench.lake)
     for day, entries in sorted(by_date.items()):
         if not covers(Catalog(catalog.folder, entries, None), day):
             continue  # only an evening, or no trades: what makes it a trade date will touch it again
@@ -188,12 +192,14 @@ def look(bench: Workbench, before: Progress, is_partition: Callable[[dt.date], b
             waiting[day] = "its partition begins at midnight in New York"
         elif gap and files.arriving:
             waiting[day] = f"no file holds {gap} yet"
-        elif len(ready) == settings.automation.requests_per_tick:
+        elif len(ready) == settings.automation.requests_per_tick or lake.asked == LAKE_QUESTIONS:
             waiting[day] = "it is requested at a later tick"
-        else:
+        elif not lake.is_made_of(day, entries):
             ready.append(day)
             if gap:
                 notes.append(Note(f"{day} is run although no file holds {gap}."))
+    if lake.made:
+        notes.append(Note(f"{len(lake.made)} trade dates are in the lake, made of these very files: no run."))
     requests = tuple(
         DateRequest(day, _run_key(day, by_date[day], before, number), len(by_date[day]))
         for number, day in enumerate(ready, before.requests + 1)
@@ -203,7 +209,7 @@ def look(bench: Workbench, before: Progress, is_partition: Callable[[dt.date], b
         requests=before.requests + len(requests),
         seen=frozenset(map(signature, [*files.arriving, *files.refused])),
         done=frozenset(map(signature, files.taken)),
-        shown=files.shown,
+        shown=frozenset(files.shown),
         waiting=frozenset(waiting),
     )
     return Look(requests, waiting, tuple(one_line(e.name) for e in files.arriving), tuple(notes), progress)
@@ -256,6 +262,12 @@ def missing_hours(entries: Iterable[FileEntry], day: dt.date) -> str:
     return f"{_clock(start_ns)} to {_clock(end_ns)} UTC"
 
 
+def damaged_files(catalog: Catalog, day: dt.date, dataset: str) -> list[FileEntry]:
+    """Files that cannot be opened although by their names they belong to a trade date: a run of it would fail."""
+    window = cme.session(day).window_ns
+    return [entry for schema in READ_SCHEMAS for entry in unreadable(catalog, dataset, schema, *window)]
+
+
 def one_line(text: str) -> str:
     """A text as one printable line of bounded length: file names come from anywhere."""
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -270,14 +282,13 @@ class _Files:
     fresh: list[FileEntry] = field(default_factory=list)
     arriving: list[FileEntry] = field(default_factory=list)
     refused: list[FileEntry] = field(default_factory=list)
-    shown: frozenset[str] = frozenset()
+    shown: set[str] = field(default_factory=set)
     notes: list[Note] = field(default_factory=list)
 
 
 def _sort(catalog: Catalog, before: Progress, settings: Settings) -> _Files:
     """Tell the files of a folder apart."""
     files, batches, compared = _Files(), _Batches(), 0
-    refusals: dict[str, Note] = {}
     for entry in catalog.entries:
         sign = signature(entry)
         if sign in before.done and entry.problem is None:
@@ -287,7 +298,7 @@ def _sort(catalog: Catalog, before: Progress, settings: Settings) -> _Files:
         key = _digest(sign, claim, entry.problem and entry.problem.rule)
         if key in before.shown:
             files.refused.append(entry)
-            refusals[key] = Note("")
+            files.shown.add(key)
             continue
         if claim is not None and entry.problem is None:
             if compared and compared + entry.bytes > settings.automation.compared_bytes_per_tick:
@@ -300,13 +311,13 @@ def _sort(catalog: Catalog, before: Progress, settings: Settings) -> _Files:
             files.fresh.append(entry)
         elif refusal is not None and is_stable:
             files.refused.append(entry)
-            refusals[key] = Note(one_line(f"{entry.name} is refused: {refusal}"), is_refusal=True)
+            files.shown.add(key)
+            files.notes.append(Note(one_line(f"{entry.name} is refused: {refusal}"), is_refusal=True))
         else:
             files.arriving.append(entry)
-    once = refusals | batches.notes
-    files.shown = frozenset(once)
-    files.notes += [note for key, note in once.items() if key not in before.shown]
     files.notes += _oddities(files.fresh, batches)
+    files.notes += [note for key, note in batches.notes.items() if key not in before.shown]
+    files.shown.update(batches.notes)
     return files
 
 
@@ -431,6 +442,47 @@ class _Held:
             for entry in (*by_date[day], *named):
                 return one_line(f"{entry.name} {what}")
         return ""
+
+
+class _Made:
+    """Which trade dates the lake already has of the files that lie there, so that a first look starts no run in vain.
+
+    Args:
+        lake: The lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self.asked = 0
+        self.made: list[dt.date] = []
+
+    def is_made_of(self, day: dt.date, entries: Iterable[FileEntry]) -> bool:
+        """Whether every table has the date, and the bronze tables are made of these files with these hashes.
+
+        The hash of an unchanged file is known from the run that read it. Where one is not known, the answer is no.
+        """
+        files = {(entry.name, entry.sha256) for entry in entries}
+        if any(sha256 is None for _, sha256 in files):
+            return False
+        self.asked += 1
+        if day not in self._whole_dates or not files <= self._sources(day):
+            return False
+        self.made.append(day)
+        return True
+
+    @cached_property
+    def _whole_dates(self) -> set[dt.date]:
+        dates = [set(self._lake.dates(table)) for table in self._lake.tables()]
+        return set.intersection(*dates) if dates else set()
+
+    def _sources(self, day: dt.date) -> set[tuple[str, str | None]]:
+        found: set[tuple[str, str | None]] = set()
+        for table in self._lake.tables():
+            if table.startswith("bronze."):
+                with contextlib.suppress(PartitionUnreadable):
+                    for manifest in self._lake.manifests(table, day).values():
+                        found.update((source.name, source.sha256) for source in manifest.lineage.sources)
+        return found
 
 
 def _run_key(day: dt.date, entries: Iterable[FileEntry], before: Progress, number: int) -> str:

@@ -2,23 +2,21 @@
 
 import datetime as dt
 import warnings
-from collections.abc import Iterable
 
 import dagster as dg
 
-from footprint_assets.checks import Check
+from footprint_assets.checks import Check, Finding
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.partitions import LAKE_PARTITIONS
 
 SHOWN_FINDINGS = 20
 
 
-def build_asset_check(check: Check, levels: Iterable[str]) -> dg.AssetChecksDefinition:
+def build_asset_check(check: Check) -> dg.AssetChecksDefinition:
     """Make the partitioned asset check of a cross-table rule.
 
     Args:
         check: The rule.
-        levels: Names of the levels that have tables.
 
     Returns:
         A check that runs after every table it reads, with one finding a contract in its metadata.
@@ -33,7 +31,7 @@ def build_asset_check(check: Check, levels: Iterable[str]) -> dg.AssetChecksDefi
             name=check.name,
             asset=asset_key,
             description=check.rule,
-            additional_deps=[key.split(".") for key in check.tables(levels) if key != check.table],
+            additional_deps=[key.split(".") for key in check.reads if key != check.table],
             required_resource_keys={WORKBENCH},
             partitions_def=LAKE_PARTITIONS,
         )
@@ -43,21 +41,29 @@ def build_asset_check(check: Check, levels: Iterable[str]) -> dg.AssetChecksDefi
             failed = [finding for finding in findings if not finding.passed]
             return dg.AssetCheckResult(
                 passed=not failed,
-                severity=dg.AssetCheckSeverity[check.severity],
+                severity=_severity(check, failed),
                 description="; ".join(f"{f.symbol}: {dict(f.facts)}" for f in failed[:SHOWN_FINDINGS])
                 or check.rule,
                 metadata={
                     "findings": dg.JsonMetadataValue(
                         [
-                            {"symbol": f.symbol, "passed": f.passed, **_plain(f.facts)}
-                            for f in findings[:SHOWN_FINDINGS]
+                            {"symbol": f.symbol, "verdict": check.verdict_of(f), **_plain(f.facts)}
+                            for f in [*failed, *(f for f in findings if f.passed)][:SHOWN_FINDINGS]
                         ]
                     ),
                     "failed": len(failed),
+                    "skipped": sum(bool(f.skipped) for f in findings),
+                    **({"remedy": check.remedy_of(day)} if failed else {}),
                 },
             )
 
     return run
+
+
+def _severity(check: Check, failed: list[Finding]) -> dg.AssetCheckSeverity:
+    """How bad the worst of the failures is; what the check's can be where there is none."""
+    found = {check.severity_of(finding) for finding in failed} or {check.severity}
+    return dg.AssetCheckSeverity.ERROR if "ERROR" in found else dg.AssetCheckSeverity.WARN
 
 
 def _plain(facts: object) -> dict[str, object]:

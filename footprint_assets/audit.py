@@ -1,4 +1,4 @@
-"""The audit: every cross-table check over a range of trade dates, for CI and for a person."""
+"""The audit: every check over a range of trade dates, for CI and for a person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from footprint_assets import calendar as cme
-from footprint_assets.checks import CHECKS, Check, Finding
+from footprint_assets.checks import AUDIT_CHECKS, FRESHNESS, Check, Finding, Severity, Verdict, due_by
 from footprint_assets.lake import PartitionUnreadable
 from footprint_assets.resources import Workbench
 
@@ -27,33 +27,52 @@ class AuditRow:
     finding: Finding
 
     @property
+    def severity(self) -> Severity:
+        """How bad it is, or would be."""
+        return self.check.severity_of(self.finding)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The finding in one word."""
+        return self.check.verdict_of(self.finding)
+
+    @property
     def is_error(self) -> bool:
         """Whether it fails the audit."""
-        return not self.finding.passed and self.check.severity == "ERROR"
+        return self.verdict == "fail"
 
 
-def audit(bench: Workbench, start: dt.date | None = None, end: dt.date | None = None) -> Iterator[AuditRow]:
+def audit(
+    bench: Workbench,
+    start: dt.date | None = None,
+    end: dt.date | None = None,
+    fresh_at: dt.datetime | None = None,
+) -> Iterator[AuditRow]:
     """Run every check over the published trade dates.
 
     Args:
         bench: The lake.
         start: First trade date; the first published where ``None``.
         end: Last trade date; the last published where ``None``.
+        fresh_at: Ask whether the trade date due at this instant is published; do not ask where ``None``.
 
     Yields:
         One row a check, trade date and contract. A table a check reads that is not published or
         cannot be read is a failed finding.
     """
     for day in published_dates(bench, start, end):
-        for check in CHECKS:
+        for check in AUDIT_CHECKS:
             for finding in _findings(bench, check, day):
                 yield AuditRow(day, check, finding)
+    if fresh_at is not None:
+        due = due_by(fresh_at, bench.settings.quality.fresh_by)
+        for finding in _findings(bench, FRESHNESS, due):
+            yield AuditRow(due, FRESHNESS, finding)
 
 
 def _findings(bench: Workbench, check: Check, day: dt.date) -> list[Finding]:
     try:
-        reads = check.tables(bench.settings.levels.pipelines)
-        if missing := [key for key in reads if not bench.lake.manifests(key, day)]:
+        if missing := [key for key in check.reads if not bench.lake.manifests(key, day)]:
             return [Finding("*", passed=False, facts={"not_published": missing})]
         return check.function(bench, day)
     except PartitionUnreadable as error:  # one damaged partition hides no other finding

@@ -18,16 +18,18 @@ from footprint_assets.schedules import build_schedules, with_deadline
 from footprint_assets.scrub_job import lake_scrub
 from footprint_assets.sensors import build_sensors
 from footprint_assets.settings import Settings
+from footprint_assets.side_by_side import Runs
 
 
 def build_definitions(
-    settings: Settings, *, resource_overrides: dict[str, object] | None = None
+    settings: Settings, *, resource_overrides: dict[str, object] | None = None, runs: Runs | None = None
 ) -> dg.Definitions:
     """Put the asset graph together.
 
     Args:
         settings: Where the lake and the drop folder are, and every constant.
         resource_overrides: Resources by key that replace the default ones.
+        runs: Where a run may begin its passes before Dagster does.
 
     Returns:
         Assets, checks, jobs, sensors, schedules and resources; steps run in process.
@@ -42,10 +44,10 @@ def build_definitions(
     return dg.Definitions(
         assets=[
             with_deadline(asset, settings.automation)
-            for asset in build_assets(tables(settings), lookback(settings.history))
+            for asset in build_assets(tables(settings), lookback(settings.history), runs)
         ]
         + build_page_assets(settings),
-        asset_checks=[build_asset_check(check, settings.levels.pipelines) for check in CHECKS],
+        asset_checks=[build_asset_check(check) for check in CHECKS],
         jobs=[*build_jobs(tables(settings)), lake_scrub],
         sensors=build_sensors(settings.automation),
         schedules=build_schedules(settings.automation),

@@ -164,13 +164,18 @@ def run(
     raise typer.Exit(1 if _run_and_report(settings, _dates(settings, date, start, end), workers) else 0)
 
 
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Ask too whether the trade date that is due by now is published.")
+]
+
+
 @app.command()
-def audit(start: Start = None, end: End = None, as_json: Json = False) -> None:
-    """Run every cross-table check over the published trade dates; exit code 1 on an ERROR finding."""
+def audit(start: Start = None, end: End = None, fresh: Fresh = False, as_json: Json = False) -> None:
+    """Run every check over the published trade dates; exit code 1 on an ERROR finding."""
     from footprint_assets.audit import audit as findings
     from footprint_assets.resources import Workbench
 
-    rows = list(findings(Workbench(_settings()), start, end))
+    rows = list(findings(Workbench(_settings()), start, end, _now(fresh)))
     if as_json:
         console.line(json.dumps([_as_json(row) for row in rows], indent=2, default=str))
     else:
@@ -178,6 +183,26 @@ def audit(start: Start = None, end: End = None, as_json: Json = False) -> None:
     if not rows:
         console.problem("Nothing is published in this range.")
     raise typer.Exit(1 if not rows or any(row.is_error for row in rows) else 0)
+
+
+@app.command()
+def validate(
+    start: Start = None,
+    end: End = None,
+    fresh: Fresh = False,
+    out: Annotated[Path, typer.Option(help="The report, .html or .md.")] = Path("build/validation.html"),
+) -> None:
+    """Write what every check says of the published trade dates as one page; exit code 1 on an ERROR finding."""
+    from footprint_assets import validation
+    from footprint_assets.resources import Workbench
+
+    found = validation.validate(Workbench(_settings()), start, end, _now(fresh))
+    validation.write_report(found, out)
+    console.line(validation.summary(found))
+    console.line(f"wrote {out}")
+    if not found.dates:
+        console.problem("Nothing is published in this range.")
+    raise typer.Exit(1 if found.is_error or not found.dates else 0)
 
 
 @app.command()
@@ -318,18 +343,27 @@ def demo(records_per_session: Records = None) -> None:
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
-    """Serve the Dagster UI on 127.0.0.1, with its daemon, until Ctrl-C."""
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Only show: no runs, no changes, no daemon.")
+    ] = False,
+    anyone_may_run: Annotated[
+        bool, typer.Option("--anyone-may-run", help="Let whoever reaches another address start runs.")
+    ] = False,
+) -> None:
+    """Serve the Dagster UI behind its guard, with the daemon, until Ctrl-C."""
     from footprint_assets.ui import serve
 
-    raise typer.Exit(serve(_settings(), port))
+    raise typer.Exit(serve(_settings(), port, host, read_only=read_only, anyone_may_run=anyone_may_run))
 
 
 @app.command()
 def docs(
     out: Annotated[Path, typer.Option(help="The folder of the documentation.")] = Path("docs"),
 ) -> None:
-    """Write the generated documentation: one page a table, the checks, the settings."""
+    """Write the generated documentation: one page a table, the checks, the settings, the errors."""
     from footprint_assets.table_docs import write_pages
 
     console.line(f"wrote {len(write_pages(out))} pages in {out}")
@@ -417,6 +451,11 @@ def _run_and_report(settings: Settings, dates: list[dt.date], workers: int) -> i
     return sum(outcome.outcome == "failed" for outcome in outcomes)
 
 
+def _now(asked: bool) -> dt.datetime | None:
+    """This instant, where it is asked what is due by it."""
+    return dt.datetime.now(dt.UTC) if asked else None
+
+
 def _print_findings(rows: Sequence[AuditRow]) -> None:
     failed = [row for row in rows if not row.finding.passed]
     if failed:
@@ -427,7 +466,7 @@ def _print_findings(rows: Sequence[AuditRow]) -> None:
                     row.trade_date,
                     row.check.name,
                     row.finding.symbol,
-                    row.check.severity,
+                    row.severity,
                     ", ".join(f"{name}={value}" for name, value in row.finding.facts.items()),
                 ]
                 for row in failed
@@ -435,7 +474,8 @@ def _print_findings(rows: Sequence[AuditRow]) -> None:
         )
     dates = len({row.trade_date for row in rows})
     console.line(
-        f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed"
+        f"{len(rows)} findings over {dates} trade dates: {len(rows) - len(failed)} passed, {len(failed)} failed, "
+        f"{sum(bool(row.finding.skipped) for row in rows)} of them not judged"
     )
 
 
@@ -443,8 +483,9 @@ def _as_json(row: AuditRow) -> dict[str, object]:
     return {
         "trade_date": row.trade_date,
         "check": row.check.name,
-        "severity": row.check.severity,
+        "severity": row.severity,
         "symbol": row.finding.symbol,
+        "verdict": row.verdict,
         "passed": row.finding.passed,
         "facts": row.finding.facts,
     }

@@ -29,7 +29,7 @@ from footprint_assets.lake import SourceRef
 from footprint_assets.materialization import column_lineage, group_of, tags_of
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
 from footprint_assets.settings import Settings
-from footprint_assets.side_by_side import Published, Refused, SideBySide
+from footprint_assets.side_by_side import Pass, Published, Refused, Runs
 from footprint_assets.tables import (
     Batch,
     LakeTable,
@@ -165,47 +165,39 @@ def lake_assets(
 
 
 def build_assets(
-    tables: Iterable[LakeTable], lookback: dg.TimeWindowPartitionMapping = LOOKBACK
+    tables: Iterable[LakeTable],
+    lookback: dg.TimeWindowPartitionMapping = LOOKBACK,
+    runs: Runs | None = None,
 ) -> list[dg.AssetsDefinition]:
     """Make the Dagster assets of lake tables, one step a pass.
 
     Args:
         tables: The declared tables.
         lookback: The sessions a look-back reads.
+        runs: Where a run of these steps may have begun its passes; a run that has not begins them at its first step.
 
     Returns:
         Daily-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
     """
-    found = passes(tables)
-    runs = _Runs(found)
-    return [_build_step(together, lookback, runs) for together in found]
-
-
-class _Runs:
-    """The runs of the steps of one graph, each with its passes side by side where the process may use two threads.
-
-    Args:
-        passes: The passes of the graph.
-    """
-
-    def __init__(self, passes: Iterable[tuple[LakeTable, ...]]) -> None:
-        self._passes = {_step_name(together[0]): together for together in passes}
-        self._of_run: tuple[str, SideBySide] | None = None
+    graph = passes(tables)
+    step_of = {together[0].key: _step_name(together[0]) for together in graph}
+    runs = runs or Runs()
 
     def made(
-        self, context: dg.AssetExecutionContext, tables: tuple[LakeTable, ...], scope: Scope
+        context: dg.AssetExecutionContext, together: Pass, scope: Scope
     ) -> tuple[Staged | Published | Unchanged | Refused, ...]:
-        """What came of a pass in the run of a step: staged with one thread, published with two."""
+        """What came of a pass in the run of its step: staged with one thread, published with two."""
         run_id = context.run.run_id
         if THREADS == 1:
-            return stage_pass(tables, scope, tables[0].open_inputs(scope), run_id)
-        if self._of_run is None or self._of_run[0] != run_id:
-            planned = steps_of_run(context)
-            wanted = [together for name, together in self._passes.items() if name in planned]
-            others = (together for name, together in self._passes.items() if name not in planned)
-            present = {table.key for together in others for table in together}
-            self._of_run = run_id, SideBySide(wanted, present, scope, run_id)
-        return self._of_run[1].made(tables)
+            return stage_pass(together, scope, together[0].open_inputs(scope), run_id)
+        begun = runs.of(run_id)
+        if begun is None:
+            steps = steps_of_run(context)
+            wanted = {key for key, step in step_of.items() if step in steps}
+            begun = runs.begin(run_id, graph, wanted, scope)
+        return begun.made(together)
+
+    return [_build_step(together, lookback, made) for together in graph]
 
 
 def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
@@ -214,7 +206,11 @@ def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
 
 
 def _build_step(
-    tables: tuple[LakeTable, ...], lookback: dg.TimeWindowPartitionMapping, runs: _Runs
+    tables: Pass,
+    lookback: dg.TimeWindowPartitionMapping,
+    made_in_run: Callable[
+        [dg.AssetExecutionContext, Pass, Scope], tuple[Staged | Published | Unchanged | Refused, ...]
+    ],
 ) -> dg.AssetsDefinition:
     """One step that computes every table of a pass: they run together or not at all."""
     first = tables[0]
@@ -233,7 +229,7 @@ def _build_step(
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
         scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
         try:
-            pass_made = runs.made(context, tables, scope)
+            pass_made = made_in_run(context, tables, scope)
         except ContractViolation as violation:
             yield _contract_result(violation.table, passed=False, facts={"violation": str(violation)})
             raise dg.Failure(str(violation), allow_retries=False) from violation

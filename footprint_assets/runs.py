@@ -20,15 +20,18 @@ from multiprocessing import get_context
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import dagster as dg
 
+from footprint_assets import background
 from footprint_assets.assets import tables
 from footprint_assets.build import build_definitions
 from footprint_assets.jobs import LAKE_DAILY, LAKE_PASSES, pass_of
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
-from footprint_assets.tables import Scope, sessions_before
+from footprint_assets.side_by_side import Runs
+from footprint_assets.tables import LakeTable, Scope, passes, sessions_before
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The event log keeps everything; the terminal shows the outcome."""
@@ -80,12 +83,14 @@ def dagster_home(settings: Settings) -> Path:
 
 def is_current(bench: Workbench, trade_date: dt.date, job: str = LAKE_DAILY) -> bool:
     """Whether every table a job makes of a trade date is what today's code would make of today's inputs."""
-    scope, places = Scope.of(trade_date, bench), pass_of(tables(bench.settings))
-    return all(
-        table.is_current(scope)
-        for table in tables(bench.settings)
-        if job in (LAKE_DAILY, LAKE_PASSES[places[table.key]])
-    )
+    scope = Scope.of(trade_date, bench)
+    return all(table.is_current(scope) for table in tables_of(bench.settings, job))
+
+
+def tables_of(settings: Settings, job: str) -> list[LakeTable]:
+    """The tables a job makes."""
+    places = pass_of(tables(settings))
+    return [table for table in tables(settings) if job in (LAKE_DAILY, LAKE_PASSES[places[table.key]])]
 
 
 def run_dates(settings: Settings, dates: list[dt.date], workers: int = 1) -> Iterator[DateOutcome]:
@@ -196,10 +201,11 @@ class _Runner:
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
         self._bench, self._instance = Workbench(settings), instance
+        self._side_by_side = Runs()
 
     @cached_property
     def _definitions(self) -> dg.Definitions:
-        return build_definitions(self._bench.settings)
+        return build_definitions(self._bench.settings, runs=self._side_by_side)
 
     def run(self, day: dt.date, job: str) -> DateOutcome:
         """Run one job of a trade date, unless all it would make is current."""
@@ -207,13 +213,23 @@ class _Runner:
         judged = job in (LAKE_DAILY, LAKE_PASSES[-1])
         if is_current(self._bench, day, job) and (not judged or _rules_held(self._instance, day)):
             return DateOutcome(day, "unchanged", time.perf_counter() - started)
-        result = self._definitions.resolve_job_def(job).execute_in_process(
-            partition_key=day.isoformat(),
-            instance=self._instance,
-            raise_on_error=False,
-            run_config=QUIET,
-            tags={RULES_TAG: "open"},
-        )
+        run_id = str(uuid4())
+        try:
+            if background.THREADS > 1:  # the first pass need not wait for the graph to be built
+                graph = passes(tables(self._bench.settings))
+                made = {table.key for table in tables_of(self._bench.settings, job)}
+                wanted = {together[0].key for together in graph if together[0].key in made}
+                self._side_by_side.begin(run_id, graph, wanted, Scope.of(day, self._bench))
+            result = self._definitions.resolve_job_def(job).execute_in_process(
+                partition_key=day.isoformat(),
+                instance=self._instance,
+                raise_on_error=False,
+                run_config=QUIET,
+                tags={RULES_TAG: "open"},
+                run_id=run_id,
+            )
+        finally:
+            self._side_by_side.end()
         reasons = tuple(_reasons(result))
         outcome: Outcome = "published" if result.success and not reasons else "failed"
         if judged:

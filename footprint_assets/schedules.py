@@ -6,7 +6,7 @@ from dataclasses import replace
 import dagster as dg
 
 from footprint_assets import calendar as cme
-from footprint_assets.arrivals import missing_hours, trade_dates
+from footprint_assets.arrivals import damaged_files, missing_hours, one_line, trade_dates
 from footprint_assets.jobs import LAKE_DAILY
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.resources import Workbench, covers
@@ -76,6 +76,8 @@ def why_not_run(bench: Workbench, day: dt.date) -> str:
     files = tuple(e for e in catalog.entries if e.problem is None and day in trade_dates(e))
     if not covers(replace(catalog, entries=files), day):
         return f"No trades or mbp-10 file of {day} has arrived in {bench.settings.dbn_dir}."
+    for entry in damaged_files(catalog, day, bench.settings.ingest.dataset):
+        return one_line(f"A file of {day} cannot be opened: {entry.problem}")
     if gap := missing_hours(files, day):
         return f"The files of {day} are not complete: no file holds {gap}."
     if set(status(bench, day, day)[day].values()) <= {"current", "empty"}:

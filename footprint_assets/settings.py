@@ -11,7 +11,16 @@ import datetime as dt
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    RootModel,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NANOS_PER_SECOND = 1_000_000_000
@@ -348,6 +357,50 @@ class VectorSettings(_Group):
     clip: float = Field(5.0, gt=0, description="Largest size of a slot.")
 
 
+class ModelSettings(_Group):
+    """How the models of level outcomes are trained."""
+
+    min_sessions: int = Field(20, gt=1, description="Fewest trade dates with rows to train on.")
+    embargo_sessions: int = Field(
+        3,
+        ge=0,
+        description="Trade dates left out between training and what is judged: the longest look-back.",
+    )
+    holdout_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of the last trade dates that the number of trees is found on."
+    )
+    max_rounds: int = Field(300, gt=0, description="Most trees of a booster.")
+    patience: int = Field(30, gt=0, description="Trees without a gain after which no more are grown.")
+    learning_rate: float = Field(0.05, gt=0, description="Share of a tree that counts.")
+    num_leaves: int = Field(15, gt=1, description="Leaves of a tree.")
+    min_data_in_leaf: int = Field(50, gt=0, description="Fewest rows of a leaf.")
+    feature_fraction: float = Field(0.3, gt=0, le=1, description="Share of the features a tree may read.")
+    lambda_l2: float = Field(5.0, ge=0, description="L2 penalty of a leaf.")
+    max_bin: int = Field(127, gt=1, description="Bins of a feature.")
+    hazard_features: int = Field(
+        150,
+        gt=0,
+        description="Strongest features that time_to_threshold reads: it learns of every time bin of a row.",
+    )
+    num_threads: int = Field(
+        1, gt=0, description="Threads of LightGBM; more lose where another process wants the cores."
+    )
+    seed: int = Field(7, ge=0, description="Of the features a tree may read.")
+
+
+class RetrievalSettings(_Group):
+    """How past setups like one are looked up, and how they count."""
+
+    neighbours: int = Field(50, gt=0, description="Most neighbours.")
+    per_session: int = Field(2, gt=0, description="Most neighbours of one trade date.")
+    half_life_sessions: float = Field(
+        60.0, gt=0, description="Age at which a neighbour counts half, trade dates."
+    )
+    prior_rows: float = Field(
+        5.0, ge=0, description="Neighbours' worth of the segment's base rate in the chances."
+    )
+
+
 class ConfluenceWeights(_Group):
     """How much a level of each class counts where levels meet; a class of weight 0 takes no part."""
 
@@ -407,6 +460,149 @@ class AutomationSettings(_Group):
         return self
 
 
+class UiSettings(_Group):
+    """Who may reach the UI."""
+
+    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)$")], ...] = Field(
+        ("127.0.0.1", "localhost", "[::1]"),
+        description="Names and addresses a browser may reach the UI under, lower case, without a port; the one it "
+        "listens on counts as well.",
+    )
+
+
+class QualitySettings(_Group):
+    """When a check warns and when it fails. No table's numbers depend on these."""
+
+    min_records: int = Field(
+        50_000, ge=0, description="Fewest book records of a contract whose shares and pauses are judged."
+    )
+    min_trades: int = Field(
+        1_000, ge=0, description="Fewest trades of a contract whose distribution is judged."
+    )
+    history_sessions: int = Field(20, gt=0, description="Sessions before a date that it is compared with.")
+    min_sessions: int = Field(5, gt=0, description="Fewest of them that a comparison is made with.")
+    row_count_low: float = Field(
+        0.2, ge=0, le=1, description="Share of the median rows of full sessions under which a date warns."
+    )
+    row_count_high: float = Field(
+        5.0, ge=1, description="Multiple of the median rows of full sessions above which a date warns."
+    )
+    duplicate_share: float = Field(
+        0.0001, ge=0, le=1, description="Share of rows delivered again above which a date warns."
+    )
+    receive_delay_seconds: float = Field(
+        5.0, gt=0, description="Time between event and receipt from which a record is late, s."
+    )
+    receive_delay_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of late records above which a date warns; 0.01 judges the 99th percentile.",
+    )
+    sequence_step: int = Field(
+        100_000,
+        gt=0,
+        description="Step of the channel's sequence numbers above which messages may be missing.",
+    )
+    bad_book_warn_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of cash-session records flagged maybe-bad-book above which a date warns.",
+    )
+    bad_book_error_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of cash-session records flagged maybe-bad-book above which a date fails.",
+    )
+    bad_ts_share: float = Field(
+        0.001, ge=0, le=1, description="Share of records flagged bad-ts-recv above which a date warns."
+    )
+    locked_share: float = Field(
+        0.0001,
+        ge=0,
+        le=1,
+        description="Share of cash-session states with a locked book above which a date warns.",
+    )
+    unknown_side_share: float = Field(
+        0.05, ge=0, le=1, description="Share of trades without an aggressor above which a date warns."
+    )
+    buy_share_low: float = Field(
+        0.4, ge=0, le=1, description="Share of buyer-initiated contracts under which a date warns."
+    )
+    buy_share_high: float = Field(
+        0.6, ge=0, le=1, description="Share of buyer-initiated contracts above which a date warns."
+    )
+    book_trade_share: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="Share of volume by which book and trades may differ before a date fails.",
+    )
+    pause_warn_seconds: float = Field(
+        60.0, gt=0, description="Pause of the book in the cash session above which a date warns, s."
+    )
+    pause_error_seconds: float = Field(
+        300.0, gt=0, description="Pause of the book in the cash session above which a date fails, s."
+    )
+    correlated: tuple[tuple[str, str], ...] = Field(
+        (("ES", "SPY"),), description="Pairs of roots whose one-minute returns are compared."
+    )
+    correlation: float = Field(
+        0.95,
+        ge=-1,
+        le=1,
+        description="Correlation of one-minute cash-session returns under which a pair warns.",
+    )
+    null_sessions: int = Field(
+        5, gt=0, description="Sessions before a date whose shares of nulls it is compared with."
+    )
+    null_share_rise: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Rise of a feature's share of nulls over the sessions before above which it warns.",
+    )
+    null_day_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of features that are null all day for once above which a date fails.",
+    )
+    drift_index: float = Field(
+        0.25, gt=0, description="Population stability index of a feature above which it warns."
+    )
+    drift_bins: int = Field(10, gt=1, description="Quantile bins of the population stability index.")
+    drift_features_share: float = Field(
+        0.5, ge=0, le=1, description="Share of features that drift above which a date warns."
+    )
+    label_sessions: int = Field(
+        60, gt=0, description="Sessions, the date included, whose labels are counted."
+    )
+    label_share_low: float = Field(
+        0.05, ge=0, le=1, description="Share of a class of the primary label under which a date warns."
+    )
+    label_share_high: float = Field(
+        0.85, ge=0, le=1, description="Share of a class of the primary label above which a date warns."
+    )
+    min_labels: int = Field(
+        100,
+        gt=0,
+        description="Fewest decided attempts whose classes are judged: of fewer a class is absent by chance.",
+    )
+    fresh_by: dt.time = Field(
+        dt.time(9, 0), description="Time of the next day by which a trade date is to be published, ET."
+    )
+
+    @model_validator(mode="after")
+    def _warnings_come_first(self) -> QualitySettings:
+        for kind in ("bad_book_{}_share", "pause_{}_seconds"):
+            if getattr(self, kind.format("error")) < getattr(self, kind.format("warn")):
+                raise ValueError(f"{kind.format('error')} must not be below {kind.format('warn')}")
+        return self
+
+
 class Settings(BaseSettings):
     """The settings of one run of the project."""
 
@@ -435,6 +631,10 @@ class Settings(BaseSettings):
     vectors: VectorSettings = VectorSettings()
     approach: ApproachSettings = ApproachSettings()
     automation: AutomationSettings = AutomationSettings()
+    ui: UiSettings = UiSettings()
+    models: ModelSettings = ModelSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    quality: QualitySettings = QualitySettings()
 
     @classmethod
     def from_env(cls) -> Settings:

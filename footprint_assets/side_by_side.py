@@ -8,12 +8,12 @@ it; what came of it waits. Which tables there are, and their bytes, are the same
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from footprint_assets.errors import FootprintError
-from footprint_assets.tables import LakeTable, Scope, Staged, Unchanged, stage_pass
+from footprint_assets.tables import Batch, LakeTable, Scope, Staged, TableInput, Unchanged, stage_pass
 
 Pass = tuple[LakeTable, ...]
 
@@ -62,6 +62,10 @@ class SideBySide:
         self._published: set[str] = set()
         self._stopped = threading.Event()
 
+    def start(self) -> None:
+        """Begin what can be computed before anything is asked for."""
+        self._start_ready()
+
     def made(self, together: Pass) -> Made:
         """What came of a pass: computed by now, or computed while this waits.
 
@@ -89,7 +93,7 @@ class SideBySide:
         return self._over.pop(name).result()
 
     def stop(self) -> None:
-        """Begin nothing more and publish nothing more; returns when what is being computed is over."""
+        """Begin nothing more and publish nothing more; returns when what is being computed has ended, at its next batch."""
         self._stopped.set()
         self._urgent_first.clear()
         self._threads.shutdown(cancel_futures=True)
@@ -108,15 +112,65 @@ class SideBySide:
         self._running[together[0].key] = self._threads.submit(self._make, together)
 
     def _make(self, together: Pass) -> Made:
-        staged = stage_pass(together, self._scope, together[0].open_inputs(self._scope), self._run_id)
+        first, *others = together
+        stoppable = replace(first, function=self._until_stopped(first.function))
+        inputs = first.open_inputs(self._scope)
+        staged = stage_pass((stoppable, *others), self._scope, inputs, self._run_id)
         try:
-            if self._stopped.is_set():
-                raise InterruptedError(f"the run ended while {together[0].key} was computed")
+            self._go_on()
             return tuple(_published(staged))
         finally:
             for one in staged:
                 if isinstance(one, Staged):
                     one.stage.discard()
+
+    def _until_stopped(self, function: Callable[..., Iterable[Batch]]) -> Callable[..., Iterator[Batch]]:
+        """A table's function that ends between two batches where the run has."""
+
+        def batches(scope: Scope, **inputs: TableInput) -> Iterator[Batch]:
+            for batch in function(scope, **inputs):
+                self._go_on()
+                yield batch
+                del batch  # nothing holds it while the next one is made
+
+        return batches
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise InterruptedError("the run ended while a table was computed")
+
+
+class Runs:
+    """The runs of one graph in this process, one at a time."""
+
+    def __init__(self) -> None:
+        self._begun: tuple[str, SideBySide] | None = None
+
+    def of(self, run_id: str) -> SideBySide | None:
+        """The passes of a run, if they are begun."""
+        return self._begun[1] if self._begun is not None and self._begun[0] == run_id else None
+
+    def begin(self, run_id: str, graph: Iterable[Pass], wanted: Set[str], scope: Scope) -> SideBySide:
+        """Begin the passes of a run: the first are computed from now on.
+
+        Args:
+            run_id: The run.
+            graph: Every pass of the graph, each after its inputs.
+            wanted: First dataset keys of the passes the run will ask for.
+            scope: The trade date and the settings.
+        """
+        passes = list(graph)
+        present = {table.key for together in passes if together[0].key not in wanted for table in together}
+        begun = SideBySide([p for p in passes if p[0].key in wanted], present, scope, run_id)
+        self._begun = run_id, begun
+        begun.start()
+        return begun
+
+    def end(self) -> None:
+        """Leave the run: what it did not ask for is not computed or published."""
+        if self._begun is not None:
+            self._begun[1].stop()
+            self._begun = None
 
 
 def _published(staged: Iterable[Staged | Unchanged]) -> Iterator[Published | Unchanged | Refused]:

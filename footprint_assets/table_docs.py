@@ -1,4 +1,4 @@
-"""The reference documentation, generated from its sources: contracts, checks and settings.
+"""The reference documentation, generated from its sources: contracts, checks, settings and errors.
 
 ``footprint-assets docs`` writes the pages; a test fails when the committed ones differ.
 """
@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from footprint_assets.assets import tables_with
-from footprint_assets.checks import CHECKS
+from footprint_assets.checks import AUDIT_CHECKS, CHECKS, FRESHNESS, Check
 from footprint_assets.contracts import Contract
 from footprint_assets.contracts.forms import rules_of
+from footprint_assets.error_docs import Kind, kinds
 from footprint_assets.settings import Root, Settings
 from footprint_assets.tables import LakeTable
 
@@ -53,6 +54,7 @@ def pages() -> dict[str, str]:
         **{f"{TABLES_FOLDER}/{table.key}.md": table_page(table) for table in TABLES},
         "checks.md": checks_page(),
         "settings.md": settings_page(),
+        "troubleshooting.md": troubleshooting_page(),
     }
 
 
@@ -117,23 +119,72 @@ def _index() -> str:
     )
 
 
+CHECKLIST = (
+    (
+        "file inventory",
+        "files_as_recorded, sources_present, no_session_missing; no file at all fails the step",
+    ),
+    ("envelope", "the strict reader refuses a damaged file in the step; frames_checksummed"),
+    ("schema", "contract, in the step; inputs_current compares the fingerprint of what is published"),
+    ("conservation", "accounts are kept in the step; rows_conserved, volume_conserved, flows_conserved"),
+    ("row count sanity", "row_counts; golden counts of the simulated market in the test suite"),
+    ("duplicate rate", "copies_delivered, records_once"),
+    ("order", "contract, in the step; receive_delays counts events out of order"),
+    ("sequence gaps", "sequence_gaps"),
+    ("flags", "record_flags"),
+    ("book quality", "ladder_order, prices_on_tick, book_not_crossed"),
+    ("one instrument", "one_instrument, roll_never_goes_back, tick_size_agrees"),
+    ("trade distribution", "trade_distribution"),
+    ("trade against book volume", "book_trades_match, bars_hold_trades"),
+    ("time alignment", "sessions_aligned, no_long_pause"),
+    ("ES/SPY correlation", "returns_correlate; not judged without SPY"),
+    ("bars", "bars_invariant, footprints_add_up, vwaps_in_range, ranges_are_extremes, grid_complete"),
+    ("missingness, ranges, invariants", "contract, in the step; features_present, features_stable"),
+    (
+        "no look-ahead",
+        "features_of_decision; the test suite recomputes sessions with their future removed, table by table",
+    ),
+    ("labels", "labels_balanced, labels_whole, outcomes_reach_barriers, attempts_in_order"),
+    ("feature names", "feature_names"),
+    ("freshness", "published_in_time"),
+    ("scrub", "files_unharmed; footprint-assets scrub alone"),
+)
+"""What a lake is asked, and which rules ask it; what is not a rule's name is said in words."""
+
+
 def checks_page() -> str:
     """The page of the checks: the contract of each table, and the rules over several of them."""
-    rows = [
-        [f"`{check.name}`", check.severity, check.rule, _links(check.reads, folder=f"{TABLES_FOLDER}/")]
-        for check in CHECKS
-    ]
+    headings = ["check", "severity", "rule", "reads"]
     return _page(
         "Checks",
         "Every table is validated against its [contract](contracts.md) before it is published: names, order, types, "
         "nulls, values, row order and keys. Dagster shows the result as the check `contract`. A table that fails is "
-        "not published; the partition that was there before stays.",
+        "not published; the partition that was there before stays. So it is where a source file is refused or rows are "
+        "not accounted for.",
         "The rules below tie published tables together. They run at the end of each run, as Dagster asset checks, in "
-        "the job `lake_audit`, and with `footprint-assets audit`. ERROR fails the run and the audit, WARN is shown.",
-        _table(["check", "severity", "rule", "reads"], rows),
-        "Each finding speaks of one contract and carries the numbers it was judged by "
-        "(`footprint-assets audit --json`). A check whose tables are not published fails and names them.",
+        "the job `lake_audit`, and with `footprint-assets audit`. ERROR fails the run and the audit, WARN is shown. "
+        "Where a rule has both, a small breach warns and a large one fails. Thresholds are the settings "
+        "`FOOTPRINT_QUALITY__...` ([settings](settings.md)).",
+        _table(headings, [_check_row(check) for check in CHECKS]),
+        "Each finding speaks of one contract and carries the numbers it was judged by: how many rows, their share, the "
+        "threshold and the first row (`footprint-assets audit --json`). A rule that cannot be judged, for want of "
+        "earlier sessions or of records, says so and passes. A check whose tables are not published fails and names them.",
+        "## In the audit alone",
+        "These read every byte, or many sessions. `published_in_time` is asked with `--fresh`.",
+        _table(headings, [_check_row(check) for check in (*AUDIT_CHECKS, FRESHNESS) if check not in CHECKS]),
+        "## The report",
+        "`footprint-assets validate --start 2024-06-14 --end 2024-06-20 --out build/validation.html` writes what every "
+        "rule says of a range of trade dates: each rule by date, failures with the first offending row and what mends it, "
+        "what was not judged and why, and where the rows of every table went. A name that ends in `.md` gives Markdown. "
+        "The same lake gives the same bytes. The job `lake_audit` shows it with its run.",
+        "## The checklist",
+        _table(["asked of a lake", "by"], CHECKLIST),
     )
+
+
+def _check_row(check: Check) -> list[str]:
+    reads = _links(check.reads, folder=f"{TABLES_FOLDER}/")
+    return [f"`{check.name}`", " or ".join(check.severities), check.rule, reads]
 
 
 def settings_page() -> str:
@@ -154,7 +205,40 @@ def settings_page() -> str:
             ["field", "default", "meaning"],
             [[f"`{name}`", f"`{default}`", text] for name, default, text in _settings(Root, "")],
         ),
-        "`DAGSTER_HOME` names the directory of the Dagster instance; without it, `dagster_home` beside the lake.",
+        "`DAGSTER_HOME` names the directory of the Dagster instance; without it, `dagster_home` beside the lake. "
+        "`FOOTPRINT_REPORT_TOKEN`, in the environment only, opens the report endpoints of the UI ([guard](guard.md)).",
+    )
+
+
+def troubleshooting_page() -> str:
+    """The page of the errors: what each kind means, what it says, what mends it."""
+    found = kinds()
+    known = {kind.name for kind in found}
+    return _page(
+        "Troubleshooting",
+        "A message names the kind of error, what is wrong, where, and what mends it:",
+        "```\nNothingToRun: The drop folder has no MBP-10 or trades file for these dates. [folder=data/dbn] "
+        "Remedy: footprint-assets ingest --register PATH... or footprint-assets sample\n```",
+        "Search this page for the kind or for the words of the message; … stands for what is only known when it happens. The "
+        "command line ends with exit code 1 and this message; in Dagster it is the failure of the step. What is published "
+        "stays as it is, whatever fails ([architecture](architecture.md)).",
+        *(_error(kind, known) for kind in found),
+    )
+
+
+def _error(kind: Kind, known: set[str]) -> str:
+    family = [f"One of [{kind.family}](#{kind.family.lower()})."] if kind.family in known else []
+    members = ", ".join(f"[{name}](#{name.lower()})" for name in kind.members)
+    return "\n\n".join(
+        [
+            f"## {kind.name}",
+            " ".join([kind.meaning, *family, *([f"It is met as {members}."] if members else [])]),
+            *(
+                [_table(["it says", "what mends it"], [[case.message, case.remedy] for case in kind.cases])]
+                if kind.cases
+                else []
+            ),
+        ]
     )
 
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from footprint_assets.audit import audit, published_dates
-from footprint_assets.checks import CHECKS
+from footprint_assets.checks import AUDIT_CHECKS
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets_tests.small_market import DAY, NEXT
@@ -18,7 +18,7 @@ def test_every_check_of_every_published_date_has_a_row(built_market: Settings) -
     found = list(audit(Workbench(built_market)))
 
     assert {(row.trade_date, row.check.name) for row in found} == {
-        (day, check.name) for day in (DAY, NEXT) for check in CHECKS
+        (day, check.name) for day in (DAY, NEXT) for check in AUDIT_CHECKS
     }
     assert not any(row.is_error for row in found)
 
@@ -68,6 +68,6 @@ def test_a_torn_table_fails_the_checks_that_read_it_and_hides_no_other(own_marke
     rows = list(audit(Workbench(own_market), end=DAY))
 
     errors = {row.check.name: row.finding for row in rows if row.is_error}
-    assert set(errors) == {"volume_conserved", "inputs_current"}
+    assert set(errors) == {"volume_conserved", "inputs_current", "files_unharmed"}
     assert f"footprint-assets run --date {DAY}" in str(errors["volume_conserved"].facts["unreadable"])
-    assert {row.check.name for row in rows} == {check.name for check in CHECKS}
+    assert {row.check.name for row in rows} == {check.name for check in AUDIT_CHECKS}

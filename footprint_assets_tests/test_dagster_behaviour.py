@@ -8,11 +8,17 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_shared.check import CheckError
+from dagster_webserver.app import create_app_from_workspace_process_context
+
+from footprint_assets.lake_asset import steps_of_run
 
 JUNE = dg.DailyPartitionsDefinition("2025-06-02", end_date="2025-06-14", exclusions=["0 0 * * 6,0"])
 KEY = dg.AssetKey("table")
@@ -275,3 +281,50 @@ def test_an_input_annotated_with_a_frame_says_so_to_the_io_manager(instance: dg.
         )  # fmt: skip
 
     assert seen == [dict, Any]
+
+
+@pytest.mark.filterwarnings("ignore:Using `httpx`")
+def test_the_webserver_alone_answers_what_the_guard_refuses(tmp_path: Path) -> None:
+    """``footprint_assets.webserver`` puts the webserver together as its command line does, and the guard before it."""
+    from starlette.testclient import TestClient  # it warns as it is imported
+
+    with (
+        dg.instance_for_test(temp_dir=str(tmp_path)) as instance,
+        WorkspaceProcessContext(instance, workspace_load_target=EmptyWorkspaceTarget()) as context,
+    ):
+        web = TestClient(create_app_from_workspace_process_context(context))
+        strange = {"Host": "evil.example", "Origin": "http://evil.example"}
+        mutation = 'mutation { logTelemetry(action: "a", clientTime: "0", clientId: "", metadata: "{}") { __typename } }'
+        assert web.get("/graphql", params={"query": mutation}, headers=strange).status_code == 200
+        assert web.post("/graphql", params={"query": mutation}, headers=strange).status_code == 200
+        text = {"Content-Type": "application/graphql"} | strange
+        assert web.post("/graphql", content=mutation, headers=text).status_code == 200
+        assert web.post("/report_asset_materialization/planted", headers=strange).status_code == 200
+        assert dg.AssetKey("planted") in instance.all_asset_keys()
+        with web.websocket_connect("/graphql", ["graphql-ws"], headers=strange):
+            pass
+
+
+@pytest.mark.parametrize("way", ["whole job", "selection of the run", "job of a selection"])
+def test_a_step_sees_which_steps_its_run_executes(instance: dg.DagsterInstance, way: str) -> None:
+    """Decision: passes are computed before their step begins, so only those the run will ask for may be."""
+    seen: list[set[str]] = []
+
+    @dg.asset
+    def first(context):  # type: ignore[no-untyped-def]  # Dagster refuses an annotation that is a string
+        seen.append(steps_of_run(context))
+
+    @dg.asset(deps=[first])
+    def second() -> None: ...
+
+    chosen = dg.define_asset_job("chosen", [first])
+    definitions = dg.Definitions([first, second], jobs=[chosen])
+    job = definitions.resolve_implicit_global_asset_job_def()
+    if way == "whole job":
+        job.execute_in_process(instance=instance)
+    elif way == "selection of the run":
+        job.execute_in_process(instance=instance, asset_selection=[first.key])
+    else:
+        definitions.resolve_job_def("chosen").execute_in_process(instance=instance)
+
+    assert seen == [{"first", "second"} if way == "whole job" else {"first"}]

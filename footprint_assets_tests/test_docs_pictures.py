@@ -14,6 +14,7 @@ from footprint_assets_tests.conftest import REPOSITORY
 DOCS = REPOSITORY / "docs"
 PICTURES = DOCS / "pictures"
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))]
+SCREENSHOTS = sorted(PICTURES.glob("*.png"))
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}href"
 
@@ -35,7 +36,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_picture_is_shown_on_a_page_and_every_picture_shown_is_there() -> None:
     used = {path for page in PAGES for _, path in shown(page)}
-    assert used == {path.resolve() for path in PICTURES.glob("*.svg")}
+    assert used == {path.resolve() for path in (*PICTURES.glob("*.svg"), *SCREENSHOTS)}
     assert used
 
 
@@ -50,6 +51,16 @@ def test_every_picture_has_its_words_for_those_who_cannot_see_it() -> None:
     for page in PAGES:
         for words, path in shown(page):
             assert len(words.split()) > 5, f"{page.name}: {path.name}"
+
+
+def test_the_screenshots_are_those_of_the_browser_tests() -> None:
+    taken = (REPOSITORY / "footprint_assets_tests" / "ui" / "test_in_browser.py").read_text()
+    assert [path.stem for path in SCREENSHOTS] == sorted(
+        set(re.findall(r'picture\("(tour-[\w-]+)"\)', taken))
+    )
+    for path in SCREENSHOTS:
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert path.stat().st_size < 150_000
 
 
 @pytest.mark.parametrize("path", sorted(PICTURES.glob("*.svg")), ids=lambda path: path.name)

@@ -23,9 +23,10 @@ from footprint_assets.resources import Workbench
 from footprint_assets.runs import PARTITION_TAG, run_dates
 from footprint_assets.settings import Settings
 from footprint_assets.tables import TableInput
+from footprint_assets_tests.golden_counts import SAMPLE_DATES, SAMPLE_RECORDS, counts_of, golden
 
-RECORDS = 4_000
-DATES = [dt.date(2024, 6, day) for day in (14, 17, 18, 19, 20)]
+RECORDS = SAMPLE_RECORDS
+DATES = SAMPLE_DATES
 BEFORE_ROLL, ROLL, AFTER_ROLL, JUNETEENTH, LAST = DATES
 PEAK_LIMIT_MB = 1_500
 
@@ -64,6 +65,11 @@ def parquet_hashes(lake: Lake) -> dict[str, str]:
 
 def test_every_check_of_every_session_passes(settings):
     assert [row for row in audit(Workbench(settings)) if not row.finding.passed] == []
+
+
+def test_the_tables_have_as_many_rows_as_ever(settings):
+    """Where a change is meant to give other rows, ``python -m footprint_assets_tests.golden_counts`` writes them anew."""
+    assert counts_of(Workbench(settings).lake, DATES) == golden("simulated_market")
 
 
 def test_a_second_run_changes_nothing(settings, monkeypatch):

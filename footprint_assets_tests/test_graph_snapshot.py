@@ -80,14 +80,14 @@ silver.future.volume_profiles <- silver.future.prior_sessions
 CHECKS = """
 bronze.future.definition: contract, tick_size_agrees
 bronze.future.front_month: contract, roll_never_goes_back
-bronze.future.market_by_price_10: contract
+bronze.future.market_by_price_10: contract, receive_delays, record_flags, sequence_gaps
 bronze.future.statistics: contract
-bronze.future.trades: book_trades_match, contract, one_instrument, sources_present
+bronze.future.trades: book_trades_match, contract, files_as_recorded, frames_checksummed, one_instrument, row_counts, sources_present
 gold.future.footprint_bars: contract
-gold.future.levels_signals: attempts_in_order, contract, labels_balanced, outcomes_reach_barriers
+gold.future.levels_signals: attempts_in_order, contract, features_of_decision, labels_balanced, labels_whole, outcomes_reach_barriers
 gold.future.market_by_price_10_bar5s_filtered: contract
 gold.future.market_by_price_10_first3h: contract, rows_conserved
-gold.future.market_features: contract
+gold.future.market_features: contract, feature_names
 gold.future.or_high_features: contract
 gold.future.or_low_features: contract
 gold.future.pm_high_features: contract
@@ -98,10 +98,10 @@ silver.future.bbo: contract
 silver.future.footprint_bar: bars_invariant, contract
 silver.future.footprint_price: contract, footprints_add_up
 silver.future.level_series_5s: contract
-silver.future.market_by_price_10_bar5s: bars_hold_trades, contract
+silver.future.market_by_price_10_bar5s: bars_hold_trades, contract, grid_complete
 silver.future.market_by_price_10_bar5s_book: contract
 silver.future.market_by_price_10_bar5s_ext: contract, flows_conserved
-silver.future.market_by_price_10_clean: contract, ladder_order
+silver.future.market_by_price_10_clean: book_not_crossed, contract, copies_delivered, ladder_order, no_long_pause, prices_on_tick, records_once
 silver.future.market_by_price_10_or_high_approach: contract
 silver.future.market_by_price_10_or_high_episodes: contract
 silver.future.market_by_price_10_or_high_outcomes: contract
@@ -120,12 +120,12 @@ silver.future.market_by_price_10_sma_90_approach: contract
 silver.future.market_by_price_10_sma_90_episodes: contract
 silver.future.market_by_price_10_sma_90_outcomes: contract
 silver.future.market_rolling_5s: contract
-silver.future.ohlcv: contract
+silver.future.ohlcv: contract, returns_correlate
 silver.future.prior_sessions: contract
 silver.future.session_context_5s: contract, vwaps_in_range
 silver.future.session_levels: contract, ranges_are_extremes
 silver.future.session_summary: contract
-silver.future.trades_clean: contract, sessions_aligned
+silver.future.trades_clean: contract, sessions_aligned, trade_distribution
 silver.future.volume_profile_price: contract, volume_conserved
 silver.future.volume_profile_session: contract
 silver.future.volume_profiles: contract
@@ -220,7 +220,7 @@ def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
     definitions_used = [graph.get(key).partitions_def for key in graph.get_all_asset_keys()]
     definitions_used += [graph.get(key).partitions_def for key in graph.asset_check_keys]
 
-    assert len(definitions_used) == 51 + 3 + 70
+    assert len(definitions_used) == 51 + 3 + 87
     assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
     keys = definitions_used[0].get_partition_keys(
         current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK)

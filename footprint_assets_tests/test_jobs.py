@@ -119,6 +119,7 @@ def test_a_failed_cross_table_check_is_recorded_with_its_numbers(own_market: Set
     assert evaluation.partition == "2025-06-04"
     assert evaluation.metadata["failed"].value == 2
     assert evaluation.metadata["findings"].value[0]["symbol"] == "ESM5"
+    assert evaluation.metadata["remedy"].value == "footprint-assets run --date 2025-06-04"
     assert "silver.future.ohlcv[1s]" in evaluation.description
 
 
@@ -139,6 +140,7 @@ def test_the_audit_fails_on_an_error_and_shows_it_as_a_table(own_market: Setting
     assert "| 2025-06-04 | rows_conserved | ESM5 | ERROR |" in shown
     assert "'rows_out': 120" in shown
     assert "| 2025-06-05 | rows_conserved |" not in shown
+    assert failure.metadata["report"].value.startswith("# Validation of 2025-06-04 to 2025-06-05")
 
 
 def test_the_audit_looks_at_the_range_it_is_given(own_market: Settings) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +24,18 @@ from footprint_assets_tests.command_line import COMMANDS, Shell
 from footprint_assets_tests.conftest import REPOSITORY
 from footprint_assets_tests.small_market import DAY, build_lake, settings_of, write_drop
 
+HOWTO = REPOSITORY / "docs" / "howto"
 README = REPOSITORY / "README.md"
 COMMAND_LINE = REPOSITORY / "docs" / "command-line.md"
 PAGES = [README, REPOSITORY / "data" / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+RUN_IN_ORDER = ("own-files", "read-the-lake", "add-a-level", "add-a-root")
+"""The how-to pages that are followed one after the other, in one working directory."""
+
 ELSEWHERE = {
     "make demo": ".ci/run",
     "make test": ".ci/run",
-    "make ui": "footprint_assets_tests/test_ui.py",
-    "footprint-assets ui": "footprint_assets_tests/test_ui.py",
+    "make ui": "footprint_assets_tests/ui/server.py",
+    "footprint-assets ui": "footprint_assets_tests/ui/server.py",
     "footprint-assets demo": "footprint_assets_tests/test_cli.py",
 }
 """Commands that are not run here, and what runs them."""
@@ -58,7 +64,7 @@ def commands(block: Block) -> Iterator[str]:
     """The commands of a shell block that are run here."""
     for line in block.text.splitlines():
         command = line.partition("#")[0].strip()
-        if command and not command.startswith(tuple(ELSEWHERE)):
+        if command and not command.startswith((*ELSEWHERE, "export ")):
             yield command
 
 
@@ -69,6 +75,12 @@ def run_command(command: str, shell: Shell) -> None:
     said = shell(arguments)
     assert (said.code, said.err) == (0, ""), command
     assert said.out
+
+
+def exports(block: Block) -> dict[str, str]:
+    """The environment variables a shell block sets."""
+    lines = [line.removeprefix("export ") for line in block.text.splitlines() if line.startswith("export ")]
+    return dict(shlex.split(line)[0].split("=", 1) for line in lines)
 
 
 def run_snippet(text: str, names: dict[str, Any]) -> None:
@@ -130,6 +142,44 @@ def test_the_commands_of_the_command_line_page_run_in_its_order(shell: Shell) ->
     assert (shell.folder / "chart.html").is_file()
 
 
+@pytest.mark.slow
+def test_the_how_to_pages_can_be_followed(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sample(tmp_path / "home" / "databento", dt.date(2024, 6, 18), dt.date(2024, 6, 18), 1000)
+    names: dict[str, Any] = {}
+    for name in RUN_IN_ORDER:
+        for block in blocks(HOWTO / f"{name}.md"):
+            if block.language == "bash":
+                for variable, value in exports(block).items():
+                    monkeypatch.setenv(variable, value)
+                for command in commands(block):
+                    run_command(command, shell)
+            elif block.language == "python":
+                run_snippet(block.text, names)
+
+    lake, day = Lake(shell.folder / "market" / "lake"), dt.date(2024, 6, 18)
+    episodes = lake.manifests("silver.future.market_by_price_10_ema_20_episodes", day)
+    assert set(names["bars"]) == set(episodes) == {"ESU4", "NQU4"}
+    one = names["five_minutes"].filter(symbol="ESU4")
+    with lake.read("silver.future.trades_clean", day, "ESU4") as trades:
+        assert one["volume"].sum() == trades.frame(["size"])["size"].sum()
+    assert names["delta"]["symbol"].to_list() == ["ESU4", "NQU4"]
+    assert len(names["levels"]) > 20
+
+
+def test_the_table_of_the_how_to_page_keeps_its_contract(known: dict[str, Any]) -> None:
+    page = blocks(HOWTO / "add-a-table.md")
+    (contract,) = [contracts.parse(json.loads(block.text)) for block in page if block.language == ""]
+    (snippet,) = [block.text for block in page if block.language == "python"]
+    names: dict[str, Any] = {}
+    run_snippet(snippet, names)
+    rows = names["minutes_of"](known["trades"])
+    contracts.Validator(contract).validate(rows)
+    assert contract.name == names["trade_minutes"].key == "silver.future.trade_minutes"
+    assert rows["volume"].sum() == known["trades"]["size"].sum()
+
+
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The names the snippets of the documentation take for granted."""
@@ -138,8 +188,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     build_lake(settings, DAY)
     lake = Lake(settings.lake_root)
 
-    def rows(table: str) -> Any:
-        with lake.read(f"silver.future.{table}", DAY, "ESM5") as partition:
+    def rows(table: str, layer: str = "silver") -> Any:
+        with lake.read(f"{layer}.future.{table}", DAY, "ESM5") as partition:
             return partition.frame()
 
     return {
@@ -152,12 +202,17 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "price": rows("footprint_price"),
         "bar": rows("footprint_bar"),
         "levels": rows("session_levels"),
+        "signals": rows("levels_signals", "gold"),
     }
 
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page != README and any(b.language == "python" for b in blocks(page))],
+    [
+        page
+        for page in PAGES
+        if page != README and page.parent != HOWTO and any(b.language == "python" for b in blocks(page))
+    ],
     ids=lambda page: page.name,
 )
 def test_the_snippets_of_a_page_run(
@@ -177,10 +232,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_shell_command_is_run_here_or_by_what_is_named() -> None:
+    followed = [HOWTO / f"{name}.md" for name in RUN_IN_ORDER]
     for page in PAGES:
         for block in blocks(page):
             assert block.language in ("", "bash", "python"), f"{page}: {block.language}"
-            if block.language == "bash" and page not in (README, COMMAND_LINE):
+            if block.language == "bash" and page not in (README, COMMAND_LINE, *followed):
                 assert not list(commands(block)), f"{page}: nothing runs its commands"
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     for command, runner in ELSEWHERE.items():
@@ -204,8 +260,9 @@ def test_the_command_line_page_has_every_command() -> None:
 
 def test_the_index_lists_every_page() -> None:
     index = (REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8")
-    for page in (REPOSITORY / "docs").glob("*.md"):
-        assert page.name == "README.md" or f"({page.name})" in index, page.name
+    for page in [*(REPOSITORY / "docs").glob("*.md"), *HOWTO.glob("*.md")]:
+        name = page.relative_to(REPOSITORY / "docs").as_posix()
+        assert name == "README.md" or f"({name})" in index, name
 
 
 def test_every_setting_that_is_named_exists() -> None:

@@ -95,6 +95,18 @@ def test_a_date_with_a_part_of_its_files_is_skipped_with_the_hours(
     )
 
 
+def test_a_date_with_a_file_that_cannot_be_opened_is_skipped_with_its_refusal(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    deliver(settings.dbn_dir, EVE, DAY)
+    (book,) = deliver(settings.dbn_dir, DAY, schema="mbp-10")
+    book.write_bytes(book.read_bytes()[:30])
+
+    said = tick(settings, instance, NEXT)
+    assert said.startswith("A file of 2025-06-04 cannot be opened: the file ends inside a zstd frame")
+    assert "Remedy: " in said
+
+
 def test_a_date_that_is_current_is_skipped(built_market: Settings, instance: dg.DagsterInstance) -> None:
     assert tick(built_market, instance, NEXT) == "Every table of 2025-06-04 is current."
 

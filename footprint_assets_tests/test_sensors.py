@@ -5,22 +5,32 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from footprint_assets import calendar as cme
-from footprint_assets.arrivals import CursorUnknown, Progress
+from footprint_assets.arrivals import READ_SCHEMAS, CursorUnknown, Progress, trade_dates
+from footprint_assets.assets import bronze
 from footprint_assets.build import build_definitions
 from footprint_assets.jobs import LAKE_DAILY
 from footprint_assets.lake import Lake
-from footprint_assets.sensors import build_sensors
-from footprint_assets.settings import AutomationSettings
+from footprint_assets.resources import Workbench
+from footprint_assets.runs import dagster_home
+from footprint_assets.sensors import IN_ORDER, build_sensors
+from footprint_assets.settings import AutomationSettings, IngestSettings, Settings
+from footprint_assets.sources.catalog import Catalog, FileEntry, covering
+from footprint_assets.sources.records import SCHEMAS
+from footprint_assets.tables import Scope
 from footprint_assets_tests.drop_folder import EVE, Watched, claim, deliver, rewrite, write_manifest
-from footprint_assets_tests.small_market import DAY, KEYS, NEXT, THIRD, write_drop
+from footprint_assets_tests.small_market import DAY, KEYS, NEXT, THIRD, settings_of, write_drop
+from footprint_assets_tests.sources.dbn_files import metadata, write
 
 HOLIDAY = dt.date(2025, 4, 18)
 """Good Friday: closed, not even an evening."""
@@ -238,6 +248,14 @@ def test_a_date_waits_for_a_good_copy_of_a_file_that_was_refused(drop: Watched) 
     assert drop.tick() == ["2025-06-04"]
 
 
+def test_a_file_that_was_taken_is_shown_where_it_cannot_be_read_any_more(drop: Watched) -> None:
+    known(drop, EVE)
+    drop.settings = drop.settings.model_copy(update={"ingest": IngestSettings(dataset="XNAS.ITCH")})
+
+    assert drop.settle() == []
+    assert [note.split("rule=")[1].split("]")[0] for note in drop.said] == ["dataset"]
+
+
 def test_a_file_of_a_closed_day_is_logged_with_the_holiday_and_makes_no_run(drop: Watched) -> None:
     deliver(drop.folder, HOLIDAY, dt.date(2025, 6, 7))
 
@@ -275,6 +293,18 @@ def test_a_hostile_name_is_refused_in_one_harmless_line(drop: Watched, tmp_path:
     assert len(refusals) == 3
     assert all(note.isprintable() for note in refusals)
     assert refusals[0].startswith("a\\nRunRequest 2025-06-04\\x1b[31m.dbn.zst is refused")
+
+
+def test_a_live_recording_is_run_when_it_has_stopped(drop: Watched) -> None:
+    session = cme.session(DAY)
+    header = metadata(None, start=session.open_ns, end=None, stype_in=None, symbols=(), mappings=())
+    path = write(drop.folder, header, "live.dbn")
+    for reached in (session.rth_open_ns, session.rth_close_ns, session.close_ns):
+        os.utime(path, ns=(reached, reached))
+        assert drop.tick() == []
+
+    assert drop.tick() == ["2025-06-04"]
+    assert not drop.said  # until it was last written nothing is missing
 
 
 def test_a_path_of_300_characters_is_like_any_other(drop: Watched) -> None:
@@ -408,6 +438,64 @@ def test_unchanged_files_are_neither_opened_nor_listed_in_vain(
 
     assert drop.tick() == []
     assert not [path for path in opened if str(drop.folder) in str(path)]
+
+
+def test_a_first_look_requests_no_date_the_lake_has_of_the_same_files(
+    own_market: Settings, instance: dg.DagsterInstance
+) -> None:
+    drop = Watched(own_market.lake_root.parent, instance)
+    (book,) = drop.folder.glob("*20250605.mbp-10*")
+    lake = Lake(drop.settings.lake_root)
+
+    assert drop.settle() == ["2025-06-03"]  # its evening alone made no lake
+    assert "2 trade dates are in the lake, made of these very files: no run." in drop.said
+    rewrite(book)  # nobody has read it since
+    assert drop.settle() == ["2025-06-05"]
+    drop.cursor = None
+    shutil.rmtree(lake.layout.partition("gold.future.setup_vectors", DAY, "ESM5"))
+    shutil.rmtree(lake.layout.partition("gold.future.setup_vectors", DAY, "NQM5"))
+    assert drop.settle() == ["2025-06-03", "2025-06-04", "2025-06-05"]
+
+
+def test_the_schemas_that_make_runs_are_those_bronze_opens(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    for schema in SCHEMAS:
+        deliver(settings.dbn_dir, DAY, schema=schema)
+    scope = Scope.of(DAY, Workbench(settings))
+
+    opened = {ref.name.split(".")[1] for table in bronze.TABLES for ref in table.sources(scope)}
+    assert opened == set(READ_SCHEMAS)
+
+
+@given(
+    start=st.datetimes(dt.datetime(2024, 12, 20), dt.datetime(2025, 7, 10)),
+    length=st.timedeltas(dt.timedelta(microseconds=1), dt.timedelta(days=9)),
+)
+def test_a_file_has_the_trade_dates_bronze_opens_it_for(start: dt.datetime, length: dt.timedelta) -> None:
+    start_ns, end_ns = (
+        int(at.replace(tzinfo=dt.UTC).timestamp() * 10**6) * 1000 for at in (start, start + length)
+    )
+    entry = FileEntry(
+        Path("a"), "a", 1, 1, "trades", "GLBX.MDP3", start_ns, end_ns, 3, (), None, start.date(), None
+    )
+    days = cme.sessions(start.date() - dt.timedelta(9), start.date() + dt.timedelta(20))
+
+    assert trade_dates(entry) == [
+        day
+        for day in days
+        if covering(Catalog(Path(), (entry,), None), "trades", *cme.session(day).window_ns)
+    ]
+
+
+def test_the_shipped_instance_runs_what_the_sensor_starts_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    dagster_home(settings_of(tmp_path))
+    with dg.DagsterInstance.get() as shipped:
+        limits = shipped.get_concurrency_config().run_queue_config.tag_concurrency_limits
+        assert limits == [{"key": key, "limit": 1} for key in IN_ORDER]
+        assert "FRESHNESS_DAEMON" in shipped.get_required_daemon_types()
 
 
 def test_the_sensor_is_off_until_the_settings_say_otherwise() -> None:

@@ -12,13 +12,13 @@ import pytest
 from footprint_assets import lake_asset as lake_assets_module
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.lake import Lake
-from footprint_assets.lake_asset import lake_stream_asset
+from footprint_assets.lake_asset import build_assets, lake_stream_asset
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
-from footprint_assets.side_by_side import Published, SideBySide
+from footprint_assets.side_by_side import Published, Runs, SideBySide
 from footprint_assets.tables import Batch, LakeTable, Scope, TableInput, Unchanged
-from footprint_assets_tests.runs import materialized, run
-from footprint_assets_tests.small_market import DAY, files_of, rows
+from footprint_assets_tests.runs import materialized, resources, run
+from footprint_assets_tests.small_market import BY_KEY, DAY, files_of, rows
 
 TRADES = "silver.future.trades_clean"
 OHLCV = "silver.future.ohlcv"
@@ -38,6 +38,7 @@ class Market:
     def __init__(self, settings: Settings, fails: tuple[str, ...] = ()) -> None:
         self.settings = settings
         self.begun = {key: threading.Event() for key in (OHLCV, PRICES, LEVELS)}
+        self.calls = dict.fromkeys(self.begun, 0)
         self.may_end = {key: threading.Event() for key in self.begun}
         self.tables = {
             key: (self._table(key, source, key in fails),)
@@ -49,6 +50,7 @@ class Market:
 
         @lake_stream_asset(key, inputs={"source": source})
         def table(scope: Scope, source: TableInput) -> Iterator[Batch]:
+            self.calls[key] += 1
             self.begun[key].set()
             assert self.may_end[key].wait(WAIT_S)
             for symbol, frame in published.items():
@@ -188,3 +190,26 @@ def test_a_run_of_some_steps_computes_no_others(
 
     assert not market.begun[OHLCV].is_set()
     assert not market.begun[LEVELS].is_set()
+
+
+def test_a_run_begun_before_its_first_step_computes_each_pass_once(
+    own_market: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_assets_module, "THREADS", 2)
+    market, runs = Market(own_market), Runs()
+    market.let_go(*market.tables)
+    tables = [together[0] for together in market.tables.values()]
+    job = dg.Definitions(
+        build_assets(tables, runs=runs), resources=resources(own_market)
+    ).resolve_implicit_global_asset_job_def()
+    run_id = "5e6f1d5c-0000-4000-8000-000000000000"
+
+    graph = [(BY_KEY[TRADES],), *market.tables.values()]  # the run reads the trades as they are
+    runs.begin(run_id, graph, market.tables.keys(), Scope.of(DAY, Workbench(own_market)))
+    assert market.begun[OHLCV].wait(WAIT_S)
+    result = job.execute_in_process(partition_key=DAY.isoformat(), run_id=run_id)
+    runs.end()
+
+    assert result.success
+    assert market.calls == dict.fromkeys(market.tables, 1)
+    assert runs.of(run_id) is None

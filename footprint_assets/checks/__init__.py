@@ -6,10 +6,37 @@ checks after a date's tables, and in ``lake_audit`` over a range. What one table
 
 from __future__ import annotations
 
-from footprint_assets.checks import cross_table, feature_tables
-from footprint_assets.checks.finding import Check, Finding, Severity
+from footprint_assets.checks import (
+    book_quality,
+    cross_table,
+    feature_quality,
+    feature_tables,
+    lake_wide,
+    source_quality,
+)
+from footprint_assets.checks.finding import Check, Finding, Limits, Severity, Verdict
+from footprint_assets.checks.lake_wide import FRESHNESS, due_by
 
-CHECKS: tuple[Check, ...] = (*cross_table.CHECKS, *feature_tables.CHECKS)
-"""Every check, in the order it is shown."""
+CHECKS: tuple[Check, ...] = (
+    *source_quality.CHECKS,
+    *book_quality.CHECKS,
+    *cross_table.CHECKS,
+    *feature_tables.CHECKS,
+    *feature_quality.CHECKS,
+)
+"""The checks of every run, in the order they are shown."""
 
-__all__ = ["CHECKS", "Check", "Finding", "Severity"]
+AUDIT_CHECKS: tuple[Check, ...] = (*CHECKS, *lake_wide.CHECKS)
+"""The checks of the audit: those of every run, and those that read every byte or many sessions."""
+
+__all__ = [
+    "AUDIT_CHECKS",
+    "CHECKS",
+    "FRESHNESS",
+    "Check",
+    "Finding",
+    "Limits",
+    "Severity",
+    "Verdict",
+    "due_by",
+]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import chain, pairwise
-from typing import Any
+from itertools import pairwise
 
 import polars as pl
-from numpy.typing import NDArray
 
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
-from footprint_assets.checks.finding import Check, Finding
-from footprint_assets.kernels.book_events import LEVELS, UNDEF_PRICE
-from footprint_assets.kernels.ladder import broken_ladders
+from footprint_assets.checks import scans
+from footprint_assets.checks.finding import GET_AGAIN, Check, Finding, Limits
 from footprint_assets.lake.manifest import TimeRange
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import PRICE_SCALE, FootprintSettings
@@ -94,28 +91,39 @@ def _volumes(bench: Workbench, day: dt.date, symbol: str) -> Iterator[tuple[str,
 
 def book_trades_match(bench: Workbench, day: dt.date) -> list[Finding]:
     """The book's trade records and the trades table hold the same volume; nothing to compare where one is absent."""
+    limits = Limits(warn=0.0, error=bench.settings.quality.book_trade_share)
     findings = []
     for symbol in _table(bench, TRADES, day).symbols():
-        trades, _ = _traded(bench, TRADES, day, symbol)
-        book, records = _traded(bench, BOOK, day, symbol)
-        facts = {"trades": trades, "book_trade_records": book, "book_records": records}
-        findings.append(Finding(symbol, not records or book == trades, facts))
+        trades, records = _traded(bench, TRADES, day, symbol), _rows(bench, BOOK, day, symbol)
+        if not records or not _rows(bench, TRADES, day, symbol):
+            findings.append(Finding.skip(symbol, "no book" if not records else "no trades", trades=trades))
+            continue
+        book = _traded(bench, BOOK, day, symbol)
+        rate = abs(book - trades) / max(book, trades, 1)
+        facts = {"trades": trades, "book_trade_records": book, "book_records": records, "rate": rate}
+        findings.append(limits.judge(symbol, rate, facts))
     return findings
 
 
-def _traded(bench: Workbench, key: str, day: dt.date, symbol: str) -> tuple[int, int]:
-    """Volume of a bronze table's trades, and its rows; a trade two overlapping deliveries hold counts once."""
-    columns, is_trade = ["action", "size"], pl.col("action") == "T"
+def _rows(bench: Workbench, key: str, day: dt.date, symbol: str) -> int:
+    manifest = bench.lake.manifests(key, day).get(symbol)
+    return manifest.rows if manifest else 0
+
+
+def _traded(bench: Workbench, key: str, day: dt.date, symbol: str) -> int:
+    """Volume of a bronze table's trades; a trade two overlapping deliveries hold counts once."""
+    is_trade = pl.col("action") == "T"
     with _table(bench, key, day).open(symbol) as partition:
-        batches: Iterable[pl.DataFrame] = partition.frames(columns=columns)
         if _overlap([partition.time_range(part) for part in partition.parts]):
             columns = ["ts_recv", *TRADE_IDENTITY, "action", "record_index"]
             deliveries = [
                 (batch.filter(is_trade) for batch in partition.frames(part=part, columns=columns))
                 for part in partition.parts
             ]
-            batches = merge_deliveries(deliveries, DeliveryTally())
-        return sum(_sum(batch.filter(is_trade)["size"]) for batch in batches), partition.manifest.rows
+            return sum(_sum(batch["size"]) for batch in merge_deliveries(deliveries, DeliveryTally()))
+        if key == BOOK:
+            return scans.source_scan(bench, day, symbol).traded
+        return sum(_sum(batch.filter(is_trade)["size"]) for batch in partition.frames(["action", "size"]))
 
 
 def _overlap(windows: Sequence[TimeRange | None]) -> bool:
@@ -131,43 +139,16 @@ def one_instrument(bench: Workbench, day: dt.date) -> list[Finding]:
     roll = _table(bench, FRONT_MONTH, day).frame().filter("is_front")["contract"].to_list()
     for key in (BOOK, TRADES):
         for symbol in _table(bench, key, day).symbols():
-            ids: set[int] = set()
-            with _table(bench, key, day).open(symbol) as partition:
-                for batch in partition.frames(columns=["instrument_id"]):
-                    ids.update(batch["instrument_id"].unique().to_list())
+            ids = _instruments(bench, key, day, symbol)
             facts = {"table": key, "instrument_ids": sorted(ids), "front_months": roll}
             findings.append(Finding(symbol, len(ids) <= 1 and symbol in roll, facts))
     return findings
 
 
-def ladder_order(bench: Workbench, day: dt.date) -> list[Finding]:
-    """Bids strictly fall, asks strictly rise, no hole before a defined level, sizes positive where a price is."""
-    ladders = [
-        [f"{side}_{what}_{level:02d}" for level in range(LEVELS)]
-        for side in ("bid", "ask")
-        for what in ("px", "sz")
-    ]
-    findings = []
-    for symbol in _table(bench, BOOK_CLEAN, day).symbols():
-        seen, rows, first = 0, 0, None
-        with _table(bench, BOOK_CLEAN, day).open(symbol) as partition:
-            for batch in partition.frames(columns=[*chain(*ladders)]):
-                broken = broken_ladders(
-                    *(tuple(_defined(batch[name]) for name in columns) for columns in ladders)
-                )
-                rows += int(broken.sum())
-                if first is None and broken.any():
-                    first = seen + int(broken.argmax())
-                seen += batch.height
-            record = None if first is None else partition.frame(["record_index"]).item(first, 0)
-        facts = {"rows": seen, "broken": rows, "first_record_index": record}
-        findings.append(Finding(symbol, rows == 0, facts))
-    return findings
-
-
-def _defined(column: pl.Series) -> NDArray[Any]:
-    """Prices or sizes, absent prices as UNDEF_PRICE; a view where none is absent."""
-    return (column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column).to_numpy()
+def _instruments(bench: Workbench, key: str, day: dt.date, symbol: str) -> set[int]:
+    if key == BOOK:
+        return scans.source_scan(bench, day, symbol).instruments
+    return set(_table(bench, key, day).frame(symbol, ["instrument_id"])["instrument_id"].unique().to_list())
 
 
 def sessions_aligned(bench: Workbench, day: dt.date) -> list[Finding]:
@@ -310,9 +291,8 @@ def _sum(column: pl.Series) -> int:
 CHECKS: tuple[Check, ...] = (
     Check.of(rows_conserved, FIRST_HOURS, "ERROR", BOOK, TRADES, BOOK_CLEAN, TRADES_CLEAN, FILTERED_BARS),
     Check.of(volume_conserved, PROFILE_PRICE, "ERROR", TRADES_CLEAN, OHLCV, FOOTPRINT_PRICE, FOOTPRINT_BAR),
-    Check.of(book_trades_match, TRADES, "ERROR", BOOK),
+    Check.of(book_trades_match, TRADES, "ERROR", BOOK, warns_first=True, remedy=GET_AGAIN),
     Check.of(one_instrument, TRADES, "ERROR", BOOK, FRONT_MONTH),
-    Check.of(ladder_order, BOOK_CLEAN, "ERROR"),
     Check.of(sessions_aligned, TRADES_CLEAN, "ERROR"),
     Check.of(bars_invariant, FOOTPRINT_BAR, "ERROR"),
     Check.of(roll_never_goes_back, FRONT_MONTH, "ERROR"),
@@ -327,6 +307,6 @@ CHECKS: tuple[Check, ...] = (
         "silver.future.volume_profile_session",
         DEFINITION,
     ),
-    Check.of(sources_present, TRADES, "WARN", BOOK, DEFINITION, "bronze.future.statistics"),
+    Check.of(sources_present, TRADES, "WARN", BOOK, DEFINITION, "bronze.future.statistics", remedy=GET_AGAIN),
     Check.of(tick_size_agrees, DEFINITION, "ERROR"),
 )

@@ -9,7 +9,7 @@ import polars as pl
 
 from footprint_assets.checks.finding import Check, Finding
 from footprint_assets.resources import Workbench
-from footprint_assets.tables import Scope, TableInput, sessions_before
+from footprint_assets.tables import Scope, TableInput
 
 TRADES_CLEAN = "silver.future.trades_clean"
 FOOTPRINT_PRICE = "silver.future.footprint_price"
@@ -32,9 +32,6 @@ PRICE_TOLERANCE = 1e-9
 """Points by which a volume-weighted price may leave the range of its trades through float rounding."""
 BARRIER_TICKS = (4, 8, 16)
 HORIZONS_S = (120, 240, 480)
-JUDGED_LABELS = 100
-"""Fewest attempts whose classes are judged: of fewer, a class of one in twenty is absent by chance."""
-CLASS_SHARES = (0.05, 0.80)
 
 
 def footprints_add_up(bench: Workbench, day: dt.date) -> list[Finding]:
@@ -299,24 +296,6 @@ def _outcome_rules(tick_size: float) -> dict[str, pl.Expr]:
     return rules
 
 
-def labels_balanced(bench: Workbench, day: dt.date) -> list[Finding]:
-    """Of a contract's attempts over the last sessions each class of the primary label has 5 to 80 %, from 100 on."""
-    findings = []
-    days = (*sessions_before(day, bench.settings.history.sessions), day)
-    held = TableInput(bench.lake, LEVELS_SIGNALS, days, optional=True)
-    for symbol in _symbols(bench, LEVELS_SIGNALS, day):
-        outcome = held.frame(symbol, ["outcome"])["outcome"].cast(pl.String)
-        decided = outcome.filter(outcome != "UNDEFINED")
-        shares = {
-            name: int((decided == name).sum()) / max(len(decided), 1) for name in ("BREAK", "BOUNCE", "CHOP")
-        }
-        low, high = CLASS_SHARES
-        balanced = all(low <= share <= high for share in shares.values())
-        facts = {"attempts": len(outcome), "decided": len(decided), **shares}
-        findings.append(Finding(symbol, len(decided) < JUDGED_LABELS or balanced, facts))
-    return findings
-
-
 def _symbols(bench: Workbench, key: str, day: dt.date) -> list[str]:
     return TableInput(bench.lake, key, (day,)).symbols()
 
@@ -333,5 +312,4 @@ CHECKS: tuple[Check, ...] = (
     Check.of(ranges_are_extremes, SESSION_LEVELS, "ERROR", TRADES_CLEAN),
     Check.of(attempts_in_order, LEVELS_SIGNALS, "ERROR"),
     Check.of(outcomes_reach_barriers, LEVELS_SIGNALS, "ERROR"),
-    Check.of(labels_balanced, LEVELS_SIGNALS, "WARN"),
 )

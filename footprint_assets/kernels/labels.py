@@ -156,11 +156,11 @@ def bracket(
     return end, int(made)
 
 
-@njit(cache=True, nogil=True)
 def average_uniqueness(start_ns: Int64, end_ns: Int64) -> Float64:
     """Mean over each label's life of one divided by the number of labels alive.
 
-    M. Lopez de Prado, *Advances in Financial Machine Learning* (2018), ch. 4.4, in continuous time.
+    M. Lopez de Prado, *Advances in Financial Machine Learning* (2018), ch. 4.4, in continuous time: exact, by a running sum
+    over the instants at which a label starts or ends.
 
     Args:
         start_ns: Start of each label; int64[labels], ns.
@@ -170,21 +170,13 @@ def average_uniqueness(start_ns: Int64, end_ns: Int64) -> Float64:
         float64[labels] in (0, 1]; of a label that ends where it starts, one divided by the labels alive then, itself
         included.
     """
-    n = start_ns.shape[0]
     edges = np.unique(np.concatenate((start_ns, end_ns)))
-    alive = np.zeros(edges.shape[0], np.int64)
-    for j in range(n):
-        for k in range(edges.shape[0]):
-            if start_ns[j] <= edges[k] < end_ns[j]:
-                alive[k] += 1
-    out = np.empty(n, np.float64)
-    for j in range(n):
-        total = 0.0
-        for k in range(edges.shape[0]):
-            if edges[k] == start_ns[j] == end_ns[j]:
-                out[j] = 1.0 / (alive[k] + 1)
-            elif start_ns[j] <= edges[k] < end_ns[j]:
-                total += (edges[k + 1] - edges[k]) / alive[k]
-        if end_ns[j] > start_ns[j]:
-            out[j] = min(total / (end_ns[j] - start_ns[j]), 1.0)
-    return out
+    first, last = np.searchsorted(edges, start_ns), np.searchsorted(edges, end_ns)
+    n = edges.shape[0]
+    alive = np.cumsum(np.bincount(first, minlength=n) - np.bincount(last, minlength=n))
+    shared = np.diff(edges) / np.maximum(alive[:-1], 1)
+    total = np.concatenate(([0.0], np.cumsum(np.where(alive[:-1] > 0, shared, 0.0))))
+    life = end_ns - start_ns
+    mean = (total[last] - total[first]) / np.maximum(life, 1)
+    unique: Float64 = np.where(life > 0, np.minimum(mean, 1.0), 1.0 / (alive[first] + 1))
+    return unique

@@ -102,10 +102,10 @@ class BookReader:
         Raises:
             BookRowsRefused: If rows are out of order or of another session or contract.
         """
-        ts = frame["ts_event"].to_physical().to_numpy()
+        ts = frame["ts_event"].cast(pl.Int64).to_numpy()
         symbol = self._check(frame, ts)
         action, side, flags = _codes(frame["action"]), _codes(frame["side"]), frame["flags"].to_numpy()
-        price = frame["price"].fill_null(int(UNDEF_PRICE)).to_numpy()
+        price = _filled(frame["price"]).to_numpy()
         size = frame["size"].to_numpy()
         self._blocks.reverse()
         px, sz, ct = (self._ladder(frame, what) for what in _LADDERS)
@@ -234,9 +234,12 @@ def fill_ladder(frame: pl.DataFrame, what: str, out: NDArray[Any]) -> None:
     """
     for s, side in enumerate(SIDES):
         for level in range(LEVELS):
-            column = frame[f"{side}_{what}_{level:02d}"]
-            filled = column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column
-            out[s, level] = filled.to_numpy()
+            out[s, level] = _filled(frame[f"{side}_{what}_{level:02d}"]).to_numpy()
+
+
+def _filled(column: pl.Series) -> pl.Series:
+    """Nulls as ``UNDEF_PRICE``; without any, filling would still cost more than the copy."""
+    return column.fill_null(int(UNDEF_PRICE)) if column.null_count() else column
 
 
 def _codes(column: pl.Series) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import polars as pl
 
 from footprint_assets import contracts
-from footprint_assets.checks import CHECKS, Finding
+from footprint_assets.checks import AUDIT_CHECKS, CHECKS, Finding
 from footprint_assets.lake import Lake
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
@@ -19,9 +19,12 @@ FIRST_ROW = pl.int_range(pl.len()) == 0
 
 
 def findings(settings: Settings, name: str, day: dt.date = DAY) -> dict[tuple[str, str], Finding]:
-    """Findings of one check by contract and, where it names one, table."""
-    (check,) = [check for check in CHECKS if check.name == name]
-    return {(f.symbol, str(f.facts.get("table", ""))): f for f in check.function(Workbench(settings), day)}
+    """Findings of one check by contract and, where it names one, table or rule."""
+    (check,) = [check for check in AUDIT_CHECKS if check.name == name]
+    return {
+        (f.symbol, str(f.facts.get("table", f.facts.get("rule", "")))): f
+        for f in check.function(Workbench(settings), day)
+    }
 
 
 def failing(settings: Settings, day: dt.date = DAY) -> set[str]:

@@ -150,6 +150,18 @@ def test_memory_is_filled_again_when_nobody_holds_its_rows_and_never_before() ->
     assert gone in {address(next_frame(start)) for start in (30, 30, 30)}
 
 
+def test_the_last_rows_of_a_file_hold_none_of_the_memory() -> None:
+    rows = records("mbp-10", 20)
+    buffer = BookBuffer(BookMemory(1000), None, *ALL_TIME)
+    buffer.append(chunk_of(rows[:10]))
+    last = buffer.take()
+    buffer.append(chunk_of(rows[10:], 10))
+    assert as_lists(last) == slow_book(rows[:10], np.arange(10))
+    held = last.arrays["price"].base
+    assert held is not None
+    assert held.nbytes < 1000 * 8
+
+
 def test_a_price_column_without_holes_carries_no_null_mask() -> None:
     rows = records("mbp-10", 10)
     rows["ask_px_09"][4] = UNDEF_PRICE

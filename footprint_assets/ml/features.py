@@ -1,0 +1,104 @@
+"""The numbers a model reads: the allowed columns of `levels_signals`, and nothing else.
+
+`contracts/features.json` is the allow list; its SHA-256 travels with every model, so that one never reads columns it was not
+made for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from footprint_assets.contracts import CONTRACTS_DIR
+from footprint_assets.errors import FootprintError
+
+Float32 = npt.NDArray[np.float32]
+
+
+class FeaturesDiffer(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """A model was made for other features than those at hand."""
+
+
+class NothingKnown(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """No feature has a value in any row."""
+
+
+@dataclass(frozen=True)
+class FeatureList:
+    """What a model may read.
+
+    Args:
+        names: Columns, in the order a model reads them.
+        families: Family of each column: the first word of its name behind ``bar5s_``.
+        sha256: Of the allow list they come from.
+    """
+
+    names: tuple[str, ...]
+    families: tuple[str, ...]
+    sha256: str
+
+    def without(self, family: str) -> FeatureList:
+        """The same list without one family, for ablations."""
+        kept = [pair for pair in zip(self.names, self.families, strict=True) if pair[1] != family]
+        return FeatureList(tuple(name for name, _ in kept), tuple(of for _, of in kept), self.sha256)
+
+
+@cache
+def allowed(root: Path = CONTRACTS_DIR) -> FeatureList:
+    """Every feature of ``features.json``.
+
+    Args:
+        root: Directory of the contracts.
+    """
+    schema: Mapping[str, Any] = json.loads((root / "features.json").read_text(encoding="utf-8"))
+    names = tuple(row["name"] for row in schema["features"])
+    return FeatureList(names, tuple(map(family, names)), schema["sha256"])
+
+
+def family(name: str) -> str:
+    """Family of a feature, such as ``ofi`` of ``bar5s_ofi_norm_m00_sum``."""
+    return name.removeprefix("bar5s_").partition("_")[0]
+
+
+def matrix(rows: pl.DataFrame, names: Sequence[str]) -> Float32:
+    """Columns as one matrix; what is not known is NaN.
+
+    Args:
+        rows: Rows with at least the named columns, numbers or booleans.
+        names: Columns, in order.
+
+    Returns:
+        float32[rows, names], row by row in memory.
+
+    Raises:
+        FeaturesDiffer: A column is not there.
+    """
+    if missing := [name for name in names if name not in rows.columns]:
+        raise FeaturesDiffer(
+            "The rows lack features.",
+            where={"missing": len(missing), "first": missing[0]},
+            remedy="footprint-assets run rebuilds the tables with today's features.",
+        )
+    return np.ascontiguousarray(rows.select(pl.col(names).cast(pl.Float32)).to_numpy())
+
+
+def require_known(x: Float32) -> None:
+    """Refuse a matrix without a single value.
+
+    Raises:
+        NothingKnown: Every value is NaN, or there is none.
+    """
+    if not np.isfinite(x).any():
+        raise NothingKnown(
+            "No feature has a value in any row.",
+            where={"rows": x.shape[0], "features": x.shape[1]},
+            remedy="footprint-assets show gold.future.levels_signals shows the rows.",
+        )

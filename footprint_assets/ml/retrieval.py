@@ -1,0 +1,255 @@
+"""Setups like this one: the nearest earlier episodes at the same kind of level, and what became of them.
+
+Distances are Euclidean in a space where every feature is spread alike (its rank as a Gaussian) and counts by its weight; an
+unknown value lies in the middle. Neighbours had their outcome before the question was asked, belong to another trade date,
+and no trade date gives more than a few: episodes of one day share its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from footprint_assets.kernels.nearest import nearest, pack
+from footprint_assets.ml.features import FeatureList, Float32, matrix, require_known
+from footprint_assets.settings import RetrievalSettings
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+KNOTS = 257
+"""Quantiles that describe how a feature is spread."""
+OUTCOMES = ("BREAK", "BOUNCE", "CHOP")
+SEGMENT = ("level_type", "approach_direction")
+"""Neighbours are of the same kind of level, approached from the same side."""
+
+_GAUSS = np.array([NormalDist().inv_cdf((rank + 0.5) / KNOTS) for rank in range(KNOTS)])
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where setups are compared.
+
+    Args:
+        features: Columns, in order.
+        features_sha256: Of the allow list they come from.
+        knots: Quantiles of each column, rising; float32[features, KNOTS]; NaN for a column without a value.
+        weight: Weight of each column; float32[features], the squares adding up to 1.
+    """
+
+    features: tuple[str, ...]
+    features_sha256: str
+    knots: Float32
+    weight: Float32
+
+    def place(self, x: Float32) -> Float32:
+        """Rows in the space.
+
+        Args:
+            x: The features as they are; float32[rows, features].
+
+        Returns:
+            float32[rows, features]; 0 where a value is unknown.
+        """
+        placed = np.zeros(x.shape, np.float32)
+        for column, knots in enumerate(self.knots):
+            known = np.isfinite(x[:, column]) & np.isfinite(knots[0])
+            value = x[known, column]
+            first = np.searchsorted(knots, value, side="left")
+            last = np.searchsorted(knots, value, side="right") - 1
+            # A value that many rows share has the middle of their ranks.
+            rank = np.where(first <= last, (first + last) / 2, np.interp(value, knots, np.arange(KNOTS)))
+            placed[known, column] = np.interp(rank, np.arange(KNOTS), _GAUSS) * self.weight[column]
+        return placed
+
+
+def fit_space(rows: pl.DataFrame, features: FeatureList, gain: Mapping[str, float] | None = None) -> Space:
+    """Learn how features are spread, and how much each counts.
+
+    Args:
+        rows: Rows of `training_set`.
+        features: What setups are compared by.
+        gain: Gain of each feature in a boosted model of the same rows: a feature counts by its share. Without it every
+            family counts alike, and every feature of a family.
+
+    Raises:
+        NothingKnown: No feature has a value.
+        FeaturesDiffer: The rows lack a feature.
+    """
+    x = matrix(rows, features.names)
+    require_known(x)
+    knots = np.full((len(features.names), KNOTS), np.nan, np.float32)
+    for column in range(x.shape[1]):
+        values = x[np.isfinite(x[:, column]), column]
+        if values.size:
+            knots[column] = np.quantile(values, np.linspace(0.0, 1.0, KNOTS))
+    if gain is None:
+        size = {family: features.families.count(family) for family in set(features.families)}
+        share = np.array([1.0 / size[family] for family in features.families])
+    else:
+        share = np.array([gain.get(name, 0.0) for name in features.names])
+    weight = np.sqrt(share / share.sum())
+    return Space(features.names, features.sha256, knots, weight.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Episodes like one that was asked for, the nearest first.
+
+    Args:
+        rows: Row numbers in ``Index.rows``; int64[found].
+        distance: Distances in the space; float32[found].
+        weight: How much each counts, by distance and age; float64[found].
+        chances: Of BREAK, BOUNCE, CHOP among them, drawn to the base rate of the segment; float64[3]. NaN where the segment
+            has no episode that was over by then.
+        effective: Number of equal neighbours that would say as much: ``(sum w)^2 / sum w^2``.
+    """
+
+    rows: Int64
+    distance: Float32
+    weight: Float64
+    chances: Float64
+    effective: float
+
+
+@dataclass(frozen=True)
+class Index:
+    """Past episodes by segment, and within it by the end of their label: what was over by an instant is one run of rows.
+
+    Args:
+        rows: Facts of each episode: ``episode_id``, ``session``, ``level_type``, ``approach_direction``,
+            ``label_end_ts``, ``outcome``.
+        space: Where they are compared.
+        vectors: Each of them in the space; float32[rows, features].
+        settings: How many neighbours, of how many trade dates, and how they count.
+    """
+
+    rows: pl.DataFrame
+    space: Space
+    vectors: Float32
+    settings: RetrievalSettings
+
+    def ask(self, row: pl.DataFrame) -> Neighbours:
+        """The neighbours of one episode.
+
+        Args:
+            row: One row with ``session``, ``level_type``, ``approach_direction``, ``decision_ts`` and the features.
+
+        Raises:
+            FeaturesDiffer: The row lacks a feature.
+        """
+        (question,) = self.space.place(matrix(row, self.space.features))
+        session, now = int(row["session"].item()), int(row["decision_ts"].cast(pl.Int64).item())
+        first, stop = self._over_by(tuple(row[name].item() for name in SEGMENT), now)
+        query = np.zeros(self._packed.shape[1], np.float32)
+        query[: question.size] = question
+        found, squared = nearest(
+            self._packed,
+            query,
+            first,
+            stop,
+            self._session,
+            session,
+            self.settings.neighbours,
+            self.settings.per_session,
+        )
+        return self._judged(found, np.sqrt(squared), slice(first, stop), session)
+
+    def _over_by(self, segment: tuple[object, ...], now: int) -> tuple[int, int]:
+        """Rows of a segment whose label had ended by an instant."""
+        first, stop = self._segments.get(segment, (0, 0))
+        return first, first + int(np.searchsorted(self._end[first:stop], now, side="right"))
+
+    def _judged(self, found: Int64, distance: Float32, known: slice, session: int) -> Neighbours:
+        age = session - self._session[found]
+        scale = float(distance[-1]) if distance.size and distance[-1] > 0 else 1.0
+        weight = np.exp(-0.5 * (distance / scale) ** 2) * 0.5 ** (age / self.settings.half_life_sessions)
+        base = self._is_outcome[known].mean(axis=0) if known.stop > known.start else np.full(3, np.nan)
+        drawn = self.settings.prior_rows
+        total = float(weight.sum())
+        chances = (weight @ self._is_outcome[found] + drawn * base) / (total + drawn)
+        effective = total**2 / float((weight**2).sum()) if found.size else 0.0
+        return Neighbours(found, distance, weight, chances, effective)
+
+    @cached_property
+    def _packed(self) -> Float32:
+        return pack(self.vectors)
+
+    @cached_property
+    def _session(self) -> Int64:
+        return self.rows["session"].cast(pl.Int64).to_numpy()
+
+    @cached_property
+    def _end(self) -> Int64:
+        return self.rows["label_end_ts"].cast(pl.Int64).to_numpy()
+
+    @cached_property
+    def _is_outcome(self) -> Float64:
+        outcome = self.rows["outcome"].cast(pl.String)
+        return np.column_stack([(outcome == name).to_numpy() for name in OUTCOMES]).astype(np.float64)
+
+    @cached_property
+    def _segments(self) -> dict[tuple[object, ...], tuple[int, int]]:
+        """First row and the row after the last of each segment."""
+        runs = self.rows.group_by(SEGMENT, maintain_order=True).len()
+        stops = runs["len"].cum_sum().to_list()
+        return {
+            tuple(key): (stop - length, stop)
+            for *key, length, stop in zip(
+                *(runs[name].to_list() for name in (*SEGMENT, "len")), stops, strict=True
+            )
+        }
+
+
+def build_index(rows: pl.DataFrame, space: Space, settings: RetrievalSettings) -> Index:
+    """Make an index of episodes whose outcome is known.
+
+    Args:
+        rows: Rows of `training_set`; those whose outcome is UNDEFINED are left out.
+        space: Where they are compared.
+        settings: How many neighbours, of how many trade dates, and how they count.
+
+    Raises:
+        FeaturesDiffer: The rows lack a feature of the space.
+    """
+    kept = rows.filter(pl.col("outcome").cast(pl.String) != "UNDEFINED").sort(
+        *SEGMENT, "label_end_ts", "episode_id"
+    )
+    facts = kept.select("episode_id", "session", *SEGMENT, "label_end_ts", "outcome")
+    return Index(facts, space, space.place(matrix(kept, space.features)), settings)
+
+
+def lift(index: Index, asked: pl.DataFrame, found: Sequence[Neighbours]) -> float:
+    """How much oftener a neighbour shares the outcome than chance has it.
+
+    Args:
+        index: The index that was asked.
+        asked: The rows it was asked for, with their outcomes.
+        found: Its answers, one a row.
+
+    Returns:
+        Mean share of neighbours with the outcome of the row, over the mean share of that outcome in its segment; 1 where
+        neighbours tell nothing. NaN where no row had a neighbour.
+    """
+    outcomes = {name: k for k, name in enumerate(OUTCOMES)}
+    own = [outcomes.get(name, -1) for name in asked["outcome"].cast(pl.String)]
+    segments = asked.select(SEGMENT).rows()
+    base = {
+        segment: index._is_outcome[first:stop].mean(axis=0)
+        for segment, (first, stop) in index._segments.items()
+    }
+    shares = [
+        (index._is_outcome[answer.rows, outcome].mean(), base[segment][outcome])
+        for outcome, segment, answer in zip(own, segments, found, strict=True)
+        if outcome >= 0 and answer.rows.size
+    ]
+    if not shares:
+        return float("nan")
+    seen, expected = np.array(shares).sum(axis=0)
+    return float(seen / expected)
