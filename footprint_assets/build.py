@@ -43,7 +43,7 @@ def build_definitions(
     resources: dict[str, object] = {WORKBENCH: bench, IO_MANAGER: HivePartitionedParquetIOManager(bench)}
     return dg.Definitions(
         assets=[
-            with_deadline(asset, settings.automation.fresh_by)
+            with_deadline(asset, settings.quality.fresh_by)
             for asset in build_assets(tables(settings), lookback(settings.history), runs)
         ]
         + build_page_assets(settings),

@@ -157,11 +157,12 @@ def write_quality_page(
         CheckFact(
             row.trade_date,
             row.check.name,
-            row.check.severity,
+            row.severity,
             row.check.rule,
             row.finding.symbol,
             row.finding.passed,
             ", ".join(f"{name}={value}" for name, value in row.finding.facts.items()),
+            skipped=bool(row.finding.skipped),
         )
         for row in audit(bench, start, end)
     ]

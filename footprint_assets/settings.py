@@ -445,19 +445,10 @@ class AutomationSettings(_Group):
     daily_at: dt.time = Field(
         dt.time(6, 30), description="When the trade date of the day before is run, ET, to the minute."
     )
-    fresh_by: dt.time = Field(
-        dt.time(9, 0), description="When the trade date of the day before must be there, ET, to the minute."
-    )
     scrub_day: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = Field(
         "SAT", description="Day of the week the whole lake is compared with its hashes."
     )
     scrub_at: dt.time = Field(dt.time(12, 0), description="When the scrub begins, ET, to the minute.")
-
-    @model_validator(mode="after")
-    def _the_deadline_comes_after_the_run(self) -> AutomationSettings:
-        if self.fresh_by <= self.daily_at:
-            raise ValueError("fresh_by must be after daily_at")
-        return self
 
 
 class UiSettings(_Group):

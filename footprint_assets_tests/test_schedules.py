@@ -164,4 +164,4 @@ def test_the_deadline_stands_on_gold_and_comes_after_the_daily_run() -> None:
     (policy,) = {policy for policy in policies.values() if policy}
     assert isinstance(policy, CronFreshnessPolicy)
     assert (policy.deadline_cron, policy.timezone) == ("0 9 * * TUE-SAT", "America/New_York")
-    assert AutomationSettings().daily_at < AutomationSettings().fresh_by == dt.time(9)
+    assert AutomationSettings().daily_at < QualitySettings().fresh_by == dt.time(9)

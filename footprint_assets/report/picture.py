@@ -168,6 +168,6 @@ def _svg(content: str, labels: Iterable[tuple[float, str]], y: Callable[[Floats]
             taken.append(place)
             texts.append(f'<text x="{WIDTH - RIGHT + 3}" y="{place + 3:.0f}">{html.escape(text[:10])}</text>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-size="9" fill="{GREY}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="9" fill="{GREY}">'
         f"{content}{''.join(texts)}</svg>"
     )

@@ -64,6 +64,7 @@ class CheckFact:
         symbol: Contract.
         passed: Whether the rule holds.
         facts: The numbers it was judged by, as text.
+        skipped: Whether the rule could not be judged.
     """
 
     trade_date: dt.date
@@ -73,6 +74,7 @@ class CheckFact:
     symbol: str
     passed: bool
     facts: str
+    skipped: bool = False
 
 
 def quality_page(
@@ -122,13 +124,12 @@ def _matrix(findings: Sequence[CheckFact], dates: Sequence[dt.date]) -> str:
     """One row a check, one cell a trade date: its worst finding."""
     worst: dict[tuple[str, dt.date], str] = {}
     rules: dict[str, str] = {}
-    ranks = ("passed", "WARN", "ERROR")
+    ranks = ("not judged", "passed", "WARN", "ERROR")
     for finding in findings:
         rules[finding.check] = finding.rule
         place = (finding.check, finding.trade_date)
-        worst[place] = max(
-            worst.get(place, "passed"), "passed" if finding.passed else finding.severity, key=ranks.index
-        )
+        state = "not judged" if finding.skipped else "passed" if finding.passed else finding.severity
+        worst[place] = max(worst.get(place, "not judged"), state, key=ranks.index)
 
     def cell(check: str, date: dt.date) -> str:
         state = worst.get((check, date), "")
