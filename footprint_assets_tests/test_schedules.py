@@ -16,7 +16,7 @@ from footprint_assets import calendar as cme
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.resources import Workbench
 from footprint_assets.schedules import build_schedules
-from footprint_assets.settings import AutomationSettings, Settings
+from footprint_assets.settings import AutomationSettings, QualitySettings, Settings
 from footprint_assets_tests.drop_folder import EVE, deliver, graph
 from footprint_assets_tests.small_market import DAY, NEXT, settings_of
 
