@@ -6,6 +6,7 @@ whose process was killed is found and recorded as failed (:func:`end_dead_runs`)
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import threading
@@ -26,6 +27,9 @@ from footprint_assets.records import UNFINISHED
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The event log keeps everything; the terminal shows the outcome."""
+
+ENDED = frozenset("ZXx")
+"""States of a process of which no more than its exit code is left."""
 
 PROCESS_TAG = "footprint/process"
 """Run tag: host, id and start of the process that executes the run."""
@@ -109,15 +113,20 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 def process_name(pid: str = "self") -> str:
     """A name of a process that no later process of this host has: host, id, and ticks between boot and its start.
 
+    One that ended has none, even while nobody has asked for its exit code: an orphan stays in the list of processes until
+    the first process of the host gets to it.
+
     Args:
         pid: Process id; this process by default.
 
     Raises:
-        OSError: There is no such process.
+        OSError: There is no such process, or it ended.
     """
     number, _, rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").partition(" ")
-    started = rest.rpartition(")")[2].split()[19]  # field 22; the program's name may hold blanks
-    return f"{socket.gethostname()}:{number}:{started}"
+    state, *fields = rest.rpartition(")")[2].split()  # from field 3 on; the program's name may hold blanks
+    if state in ENDED:
+        raise ProcessLookupError(errno.ESRCH, "the process ended", pid)
+    return f"{socket.gethostname()}:{number}:{fields[18]}"
 
 
 def _is_gone(process: str) -> bool:

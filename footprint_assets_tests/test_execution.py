@@ -102,9 +102,14 @@ def test_only_the_runs_of_processes_that_are_gone_are_ended(instance: dg.Dagster
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         alive = process_name(str(other.pid))
         other.kill()
+    orphan = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    unreaped = process_name(str(orphan.pid))
+    orphan.kill()
+    os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOWAIT)  # it ended, and is in the list of processes
     host, _, rest = process_name().partition(":")
     processes = {
         "gone": alive,
+        "ended, and nobody asked how": unreaped,
         "another of this id": f"{host}:{rest.partition(':')[0]}:1",
         "this": process_name(),
         "of another host": f"elsewhere.{host}:1:1",
@@ -117,10 +122,12 @@ def test_only_the_runs_of_processes_that_are_gone_are_ended(instance: dg.Dagster
     }
     runs["nobody's"] = instance.create_run_for_job(job_of(table), status=dg.DagsterRunStatus.STARTED).run_id
 
-    assert sorted(end_dead_runs(instance)) == sorted([runs["gone"], runs["another of this id"]])
+    ended = [runs["gone"], runs["ended, and nobody asked how"], runs["another of this id"]]
+    assert sorted(end_dead_runs(instance)) == sorted(ended)
+    orphan.communicate()
     assert end_dead_runs(instance) == []
     failed = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))}
-    assert failed == {runs["gone"], runs["another of this id"]}
+    assert failed == set(ended)
 
 
 def test_a_run_outside_the_main_thread_needs_no_signals(instance: dg.DagsterInstance) -> None:
