@@ -5,6 +5,7 @@ import warnings
 
 import dagster as dg
 
+from footprint_assets.background import aside
 from footprint_assets.checks import Check, Finding
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.partitions import LAKE_PARTITIONS
@@ -37,7 +38,7 @@ def build_asset_check(check: Check) -> dg.AssetChecksDefinition:
         )
         def run(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
             day = dt.date.fromisoformat(context.partition_key)
-            findings = check.function(context.resources.workbench, day)
+            findings = aside(lambda: check.function(context.resources.workbench, day))
             failed = [finding for finding in findings if not finding.passed]
             return dg.AssetCheckResult(
                 passed=not failed,

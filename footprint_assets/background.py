@@ -7,6 +7,7 @@ in which order, is the same with one thread as with two.
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -47,6 +48,35 @@ def ahead(items: Iterator[T], depth: int = 1) -> Generator[T, None, None]:
         finally:
             for pending in waiting:
                 pending.cancel()
+
+
+def aside(work: Callable[[], T]) -> T:
+    """Do work in a thread of its own, and wait for it.
+
+    An interrupt strikes the main thread, wherever it is. There it would be raised inside a callback of native code, which
+    cannot take it (polars panics); so native code runs beside, and the thread that waits takes it when the work is over.
+
+    Args:
+        work: What to do.
+
+    Returns:
+        What it gives; its exceptions are raised.
+    """
+    result: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:
+            result.set_exception(error)
+
+    thread = threading.Thread(target=run, name="aside")
+    try:
+        thread.start()
+        return result.result()
+    finally:
+        if thread.is_alive():  # interrupted, perhaps before start() returned
+            thread.join()
 
 
 class Behind:

@@ -1,4 +1,4 @@
-"""The lake as a Dagster IO manager: publishes what a step staged, opens what a step reads. Thin over ``lake/``."""
+"""The lake as a Dagster IO manager: records what a step published, opens what a step reads. Thin over ``lake/``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from footprint_assets.background import aside
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import Lake, Manifest
 from footprint_assets.materialization import materialization_facts
 from footprint_assets.resources import Workbench
 from footprint_assets.retries import failure_of
 from footprint_assets.side_by_side import Published
-from footprint_assets.tables import Staged, TableInput, Unchanged
+from footprint_assets.tables import TableInput, Unchanged
 
 
 class HivePartitionedParquetIOManager(dg.IOManager):
-    """Publishes one (table, dt) a materialisation, one directory a contract, and reads it back.
+    """Records one (table, dt) a materialisation, one directory a contract, and reads it back.
 
     An input annotated ``pl.DataFrame`` or ``pl.LazyFrame`` receives the rows of every contract (with their ``symbol``
     column); any other annotation receives a :class:`~footprint_assets.tables.TableInput`, opened only when read.
@@ -32,22 +33,20 @@ class HivePartitionedParquetIOManager(dg.IOManager):
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
 
-    def handle_output(self, context: dg.OutputContext, obj: Staged | Published | Unchanged) -> None:
-        """Publish a stage atomically; record what was published before, or that the published partition is current."""
-        if isinstance(obj, Staged):
-            with _refusing(context.step_context.previous_attempt_count):
-                obj.stage.publish()
-        elif not isinstance(obj, Published | Unchanged):
+    def handle_output(self, context: dg.OutputContext, obj: Published | Unchanged) -> None:
+        """Record what was published, or that the published partition is current."""
+        if not isinstance(obj, Published | Unchanged):
             raise TypeError(
                 f"{context.asset_key.to_user_string()} gave a {type(obj).__name__}; declare it with lake_asset"
             )
         day = dt.date.fromisoformat(context.partition_key)
         table = ".".join(context.asset_key.path)
         manifests = self._bench.lake.manifests(table, day)
+        seconds = obj.seconds if isinstance(obj, Published) else 0.0
         context.add_output_metadata(
             {
                 **published_metadata(self._bench.lake, manifests),
-                **materialization_facts(self._bench, table, day, manifests, getattr(obj, "seconds", 0.0)),
+                **aside(lambda: materialization_facts(self._bench, table, day, manifests, seconds)),
                 "written": "unchanged" if isinstance(obj, Unchanged) else "published",
             }
         )
@@ -84,12 +83,12 @@ def published_metadata(lake: Lake, manifests: dict[str, Manifest]) -> dict[str, 
 
 
 @contextmanager
-def _refusing(tried: int = 0) -> Iterator[None]:
+def _refusing() -> Iterator[None]:
     """A refusal of the lake fails the run in its own words, or asks for another try, as one inside the step does."""
     try:
         yield
     except (FootprintError, OSError) as error:
-        raise failure_of(error, tried) from error
+        raise failure_of(error, 0) from error
 
 
 def _conservation(manifests: dict[str, Manifest]) -> str:

@@ -23,7 +23,6 @@ import dagster as dg
 import polars as pl
 from pydantic import BaseModel
 
-from footprint_assets.background import THREADS
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
@@ -31,17 +30,15 @@ from footprint_assets.materialization import column_lineage, group_of, tags_of
 from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
 from footprint_assets.retries import failure_of
 from footprint_assets.settings import Settings
-from footprint_assets.side_by_side import Pass, Published, Refused, Runs
+from footprint_assets.side_by_side import Made, Pass, Refused, Runs
 from footprint_assets.tables import (
     Batch,
     LakeTable,
     Scope,
-    Staged,
     Unchanged,
     each_contract,
     no_sources,
     passes,
-    stage_pass,
 )
 
 IO_MANAGER = "lake_io_manager"
@@ -189,13 +186,9 @@ def build_assets(
     step_of = {together[0].key: _step_name(together[0]) for together in graph}
     runs = runs or Runs()
 
-    def made(
-        context: dg.AssetExecutionContext, together: Pass, scope: Scope
-    ) -> tuple[Staged | Published | Unchanged | Refused, ...]:
-        """What came of a pass in the run of its step: staged with one thread, published with two."""
+    def made(context: dg.AssetExecutionContext, together: Pass, scope: Scope) -> Made:
+        """What came of a pass in the run of its step."""
         run_id = context.run.run_id
-        if THREADS == 1:
-            return stage_pass(together, scope, together[0].open_inputs(scope), run_id)
         begun = runs.of(run_id)
         if begun is None:
             steps = steps_of_run(context)
@@ -214,9 +207,7 @@ def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
 def _build_step(
     tables: Pass,
     lookback: dg.TimeWindowPartitionMapping,
-    made_in_run: Callable[
-        [dg.AssetExecutionContext, Pass, Scope], tuple[Staged | Published | Unchanged | Refused, ...]
-    ],
+    made_in_run: Callable[[dg.AssetExecutionContext, Pass, Scope], Made],
 ) -> dg.AssetsDefinition:
     """One step that computes every table of a pass: they run together or not at all."""
     first = tables[0]
@@ -242,23 +233,15 @@ def _build_step(
             raise dg.Failure(str(violation), allow_retries=False) from violation
         except (FootprintError, OSError) as error:
             raise failure_of(error, context.retry_number) from error
-        try:
-            for table, made in zip(tables, pass_made, strict=True):
-                if isinstance(made, Refused):
-                    raise failure_of(made.error, context.retry_number) from made.error
-                rows = (
-                    "unchanged, validated when it was published" if isinstance(made, Unchanged) else made.rows
-                )
-                yield dg.MaterializeResult(
-                    asset_key=_asset_key(table),
-                    value=made,
-                    check_results=[_contract_result(table.key, passed=True, facts={"rows_validated": rows})],
-                )
-        finally:
-            # Where one could not be published, those after it must not stay; one that was published does.
-            for made in pass_made:
-                if isinstance(made, Staged):
-                    made.stage.discard()
+        for table, made in zip(tables, pass_made, strict=True):
+            if isinstance(made, Refused):
+                raise failure_of(made.error, context.retry_number) from made.error
+            rows = "unchanged, validated when it was published" if isinstance(made, Unchanged) else made.rows
+            yield dg.MaterializeResult(
+                asset_key=_asset_key(table),
+                value=made,
+                check_results=[_contract_result(table.key, passed=True, facts={"rows_validated": rows})],
+            )
 
     return step
 

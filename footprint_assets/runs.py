@@ -30,7 +30,6 @@ from uuid import uuid4
 
 import dagster as dg
 
-from footprint_assets import background
 from footprint_assets.assets import tables
 from footprint_assets.build import build_definitions
 from footprint_assets.errors import FootprintError
@@ -431,10 +430,10 @@ class _Runner:
             return DateOutcome(day, "unchanged", time.perf_counter() - started)
         run_id = str(uuid4())
         try:
-            if background.THREADS > 1:  # the first pass need not wait for the graph to be built
-                graph = passes(tables(self._bench.settings))
-                wanted = {together[0].key for together in graph if together[0].key in part.tables}
-                self._side_by_side.begin(run_id, graph, wanted, Scope.of(day, self._bench))
+            # The first pass need not wait for the graph to be built.
+            graph = passes(tables(self._bench.settings))
+            wanted = {together[0].key for together in graph if together[0].key in part.tables}
+            self._side_by_side.begin(run_id, graph, wanted, Scope.of(day, self._bench))
             done = execute(self._job(part), day.isoformat(), self._instance, self._work.tags, run_id)
         finally:
             self._side_by_side.end()

@@ -1,8 +1,10 @@
-"""The passes of one run, two at a time: beside the one that is asked for, the next that has its inputs is computed.
+"""The passes of one run, as many at a time as a process has threads: the next that has its inputs is computed ahead.
 
 Whoever runs the tables of a trade date (Dagster, one step after the other) asks for pass after pass, in any order in
 which each comes after its inputs. One computed before it is asked for is published at once, so that others can follow
 it; what came of it waits. Which tables there are, and their bytes, are the same as computed one by one.
+
+No pass is computed by the thread that asks: an interrupt strikes the one that waits, and ends a pass between two batches.
 """
 
 from __future__ import annotations
@@ -12,13 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
+from footprint_assets import background
 from footprint_assets.errors import FootprintError
 from footprint_assets.tables import Batch, LakeTable, Scope, Staged, TableInput, Unchanged, stage_pass
 
 Pass = tuple[LakeTable, ...]
-
-BESIDE = 2
-"""Passes computed at once."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SideBySide:
         self._urgent_first = sorted(
             passes, key=lambda together: -len(_dependents(together[0].key, self._needs))
         )
-        self._threads = ThreadPoolExecutor(BESIDE, "pass")
+        self._threads = ThreadPoolExecutor(background.THREADS, "pass")
         self._running: dict[str, Future[Made]] = {}
         self._over: dict[str, Future[Made]] = {}
         self._published: set[str] = set()
@@ -104,7 +104,7 @@ class SideBySide:
             if future.exception() is None and not any(isinstance(one, Refused) for one in future.result()):
                 self._published.add(name)
         ready = [p for p in self._urgent_first if self._needs[p[0].key] <= self._published]
-        for together in ready[: max(0, BESIDE - len(self._running))]:
+        for together in ready[: max(0, background.THREADS - len(self._running))]:
             self._start(together)
 
     def _start(self, together: Pass) -> None:

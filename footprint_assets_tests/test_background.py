@@ -1,12 +1,14 @@
 """Work ahead and behind: order, exceptions, an early end, and the same with one thread."""
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from footprint_assets import background
-from footprint_assets.background import Behind, ahead
+from footprint_assets.background import Behind, ahead, aside
 
 
 @pytest.fixture(params=[1, 2])
@@ -60,3 +62,34 @@ def test_the_exception_of_a_piece_reaches_the_giver_once(threads: int) -> None:
     with pytest.raises(OSError, match="disk full"):
         fail_behind()
     behind.close()
+
+
+def test_an_interrupt_waits_for_work_done_aside() -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        interrupted.wait(60)
+        done.append("to its end")
+
+    def interrupt(*_: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    interrupted = threading.Event()
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            aside(work)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["to its end"]
+
+
+def test_work_done_aside_gives_its_result_and_its_exception() -> None:
+    def fail() -> None:
+        raise OSError("disk full")
+
+    assert aside(lambda: 1) == 1
+    with pytest.raises(OSError, match="disk full"):
+        aside(fail)

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from footprint_assets import lake_asset as lake_assets_module
+from footprint_assets import background
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.lake import Lake
 from footprint_assets.lake_asset import build_assets, lake_stream_asset
@@ -161,7 +161,7 @@ def test_nothing_is_begun_or_published_after_a_run_was_stopped(own_market: Setti
 def test_a_dagster_run_records_the_same_whatever_the_threads(
     own_market: Settings, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    monkeypatch.setattr(lake_assets_module, "THREADS", threads)
+    monkeypatch.setattr(background, "THREADS", threads)
     market = Market(own_market)
     market.let_go(*market.tables)
 
@@ -180,7 +180,7 @@ def test_a_run_of_some_steps_computes_no_others(
     own_market: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Decision: what is computed ahead is read off the run; a step left out of it must stay as it is."""
-    monkeypatch.setattr(lake_assets_module, "THREADS", 2)
+    monkeypatch.setattr(background, "THREADS", 2)
     market = Market(own_market)
     market.let_go(*market.tables)
 
@@ -195,7 +195,7 @@ def test_a_run_of_some_steps_computes_no_others(
 def test_a_run_begun_before_its_first_step_computes_each_pass_once(
     own_market: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lake_assets_module, "THREADS", 2)
+    monkeypatch.setattr(background, "THREADS", 2)
     market, runs = Market(own_market), Runs()
     market.let_go(*market.tables)
     tables = [together[0] for together in market.tables.values()]
