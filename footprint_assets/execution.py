@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
@@ -68,10 +67,11 @@ def execute(
         tags: Tags of the run.
         run_id: Its id; a new one where empty.
     """
-    run_id, clock = run_id or str(uuid.uuid4()), _Clock()
+    run_id, clock, request = run_id or str(uuid.uuid4()), _Clock(), _Request()
     instance.add_event_listener(run_id, clock)
+    instance.add_event_listener(run_id, request)
     try:
-        with _interruptible():
+        with _interruptible(request):
             result = job.execute_in_process(
                 partition_key=partition,
                 instance=instance,
@@ -86,7 +86,7 @@ def execute(
         if run is not None and not run.is_finished:
             instance.report_run_failed(run, "The command was interrupted.")
         return Executed(run_id, ("interrupted",), interrupted=True, work_seconds=clock.work_seconds)
-    if _was_interrupted(result):
+    if request.was_made or _was_interrupted(result):
         return Executed(run_id, ("interrupted",), interrupted=True, work_seconds=clock.work_seconds)
     return Executed(run_id, tuple(_reasons(result)), interrupted=False, work_seconds=clock.work_seconds)
 
@@ -159,8 +159,29 @@ class _Clock:
         self._since = time.time() if works else None
 
 
+class _Request:
+    """A signal that asks for the end of the run while Dagster lays it out or closes it.
+
+    Raised at once it would strike a database in the middle of a transaction; so it waits for an event to be stored.
+    Dagster calls this with every event of the run after the event is stored.
+    """
+
+    def __init__(self) -> None:
+        self.was_made = False
+        self._was_told = False
+
+    def make(self, _signum: int, _frame: FrameType | None) -> None:
+        """Take the signal."""
+        self.was_made = True
+
+    def __call__(self, _entry: dg.EventLogEntry, _cursor: str = "") -> None:
+        if self.was_made and not self._was_told:
+            self._was_told = True
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(request: _Request) -> Iterator[None]:
     """Let an interrupt, or a request to end, end the run in here, where Dagster itself does not catch it.
 
     Dagster gives both signals the handler it found for the first, and leaves it there: both are put back.
@@ -168,16 +189,12 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request.make) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:

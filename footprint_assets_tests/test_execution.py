@@ -94,6 +94,38 @@ def test_an_interrupted_run_is_recorded_as_failed(instance: dg.DagsterInstance, 
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_an_interrupt_before_the_first_step_waits_for_an_event_to_be_stored(
+    instance: dg.DagsterInstance,
+) -> None:
+    @dg.asset(partitions_def=DAYS)
+    def untouched() -> None:
+        begun.append(1)
+
+    def store_and_interrupt(event: dg.EventLogEntry) -> None:
+        if event.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+            os.kill(os.getpid(), signal.SIGINT)
+        store(event)
+        stored.append(event)
+
+    begun: list[int] = []
+    stored: list[dg.EventLogEntry] = []
+    store = instance.event_log_storage.store_event
+    instance.event_log_storage.store_event = store_and_interrupt  # type: ignore[method-assign]
+
+    done = execute(job_of(untouched), "2025-06-04", instance, {})
+
+    assert done.interrupted
+    assert begun == []
+    kinds = [event.dagster_event_type for event in stored]
+    assert kinds[-2:] == [
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+        dg.DagsterEventType.RUN_FAILURE,
+    ]
+    run = instance.get_run_by_id(done.run_id)
+    assert run is not None
+    assert run.status == dg.DagsterRunStatus.FAILURE
+
+
 def test_only_the_runs_of_processes_that_are_gone_are_ended(instance: dg.DagsterInstance) -> None:
     @dg.asset(partitions_def=DAYS)
     def table() -> None:
