@@ -1,15 +1,18 @@
 """Where Dagster keeps its runs: its own SQLite files, held open between two events.
 
 Dagster opens a database anew, and compiles the statement anew, for each of the thousand events of a trade date; and it
-works out partition by partition where a check passed (`check_states`). Nothing else is different: the same files in the same
+works out partition by partition where a check passed (`check_states`). Processes that begin together open the files one
+after the other. Nothing else is different: the same files in the same
 place, which any other Dagster storage of this kind reads.
 """
 
 from __future__ import annotations
 
+import fcntl
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -77,6 +80,18 @@ def _without_sync(connection: sa.engine.interfaces.DBAPIConnection, _record: obj
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one process after the other open, and where they are not there create, the databases of a directory.
+
+    Two that create one at the same moment both write its revision, after which nobody can open it any more.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "storage.lock").open("ab") as file:  # given back when it is closed, or its process ends
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 class OpenSqliteStorage(DagsterSqliteStorage):
     """Dagster's SQLite storage with :class:`OpenEventLogStorage`.
 
@@ -86,8 +101,9 @@ class OpenSqliteStorage(DagsterSqliteStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
-        self._event_log_storage = OpenEventLogStorage(self._event_log_storage._base_dir)
+        with _alone_in(Path(base_dir)):
+            super().__init__(base_dir, inst_data)
+            self._event_log_storage = OpenEventLogStorage(self._event_log_storage._base_dir)
 
     @classmethod
     def from_config_value(

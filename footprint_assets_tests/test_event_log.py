@@ -1,7 +1,10 @@
 """The event log held open is Dagster's own SQLite event log."""
 
+import os
 import shutil
 from importlib.resources import files
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +13,9 @@ import pytest
 from footprint_assets.event_log import OPEN_FILES, OpenEventLogStorage
 
 STORAGE = str(files("footprint_assets").joinpath("dagster.yaml"))
+PROCESSES, NEW_HOMES = 3, 4
+START_SECONDS = 120.0
+"""Longest wait for the other processes, s."""
 
 
 @dg.op
@@ -50,6 +56,35 @@ def test_dagsters_own_storage_reads_and_continues_it(home: Path) -> None:
         assert partitions(instance) == {"mon"}
         assert run(instance, "tue") == events
         assert partitions(instance) == {"mon", "tue"}
+
+
+def open_homes(homes: list[Path], together: Barrier) -> None:
+    """What a process does that begins together with others: nobody has opened these homes before."""
+    try:
+        for home in homes:
+            os.environ["DAGSTER_HOME"] = str(home)
+            together.wait(START_SECONDS)
+            with dg.DagsterInstance.get() as instance:
+                assert instance.get_runs_count() == 0
+    except BaseException:
+        together.abort()
+        raise
+
+
+def test_processes_that_begin_together_open_a_new_home(tmp_path: Path) -> None:
+    homes = [tmp_path / f"home {number}" for number in range(NEW_HOMES)]
+    for home in homes:
+        home.mkdir()
+        shutil.copy(STORAGE, home / "dagster.yaml")
+    spawn = get_context("spawn")
+    together = spawn.Barrier(PROCESSES)
+    crowd = [spawn.Process(target=open_homes, args=(homes, together)) for _ in range(PROCESSES)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+
+    assert [process.exitcode for process in crowd] == [0] * PROCESSES
 
 
 def test_two_processes_see_each_others_runs(home: Path) -> None:

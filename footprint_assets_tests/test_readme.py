@@ -142,7 +142,8 @@ def test_the_commands_of_the_command_line_page_run_in_its_order(shell: Shell) ->
     for block in blocks(COMMAND_LINE):
         for command in commands(block):
             run_command(command, shell)
-    assert (shell.folder / "chart.html").is_file()
+    for page in ("session", "footprint", "range", "quality"):
+        assert (shell.folder / f"{page}.html").is_file()
 
 
 @pytest.mark.slow

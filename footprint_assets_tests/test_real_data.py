@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -158,7 +159,7 @@ def test_the_roll_dates_of_es_match_fifteen_years_of_daily_bars(real_data, tmp_p
     folder = tmp_path / "dbn"
     folder.mkdir()
     name = "glbx-mdp3-20100606-20250924.ohlcv-1d.dbn.zst"
-    (folder / name).symlink_to(real_data / "dbn" / name)
+    shutil.copy(real_data / "dbn" / name, folder)
     settings = Settings(lake_root=tmp_path / "lake", dbn_dir=folder)
     changes = {
         dt.date(2024, 9, 16): "ESZ4",
@@ -184,7 +185,7 @@ def test_a_truncated_file_never_stops_a_date_it_does_not_serve_and_fails_the_one
     folder = tmp_path / "dbn"
     folder.mkdir()
     for name in ("truncated-20240610.mbp-1.dbn.zst", "glbx-mdp3-20240610.trades.dbn.zst"):
-        (folder / name).symlink_to(real_data / "dbn" / name)
+        shutil.copy(real_data / "dbn" / name, folder)
     whole = (real_data / "dbn" / "glbx-mdp3-20240610.trades.dbn.zst").read_bytes()
     (folder / "glbx-mdp3-20240610-second-half.trades.dbn.zst").write_bytes(whole[: len(whole) // 2])
     settings = Settings(lake_root=tmp_path / "lake", dbn_dir=folder)

@@ -17,8 +17,12 @@
     });
   };
   root.dataset.problems = "0";
+  // The browser says so where it hands a change of size on in the next frame instead of this one; nothing is missing then.
+  const isLate = (event) => /^ResizeObserver loop/.test(event.message ?? "") && !event.error;
   // Capturing, because a resource that fails to load does not bubble.
-  window.addEventListener("error", (event) => report(event.message || "a resource did not load"), true);
+  window.addEventListener("error", (event) => {
+    if (!isLate(event)) report(event.message || "a resource did not load");
+  }, true);
   window.addEventListener("unhandledrejection", (event) => report(String(event.reason)));
   document.addEventListener("securitypolicyviolation", (event) =>
     report(event.effectiveDirective + " refused " + (event.blockedURI || "inline content")));

@@ -8,35 +8,34 @@ import json
 import os
 import re
 import shutil
-import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from playwright.sync_api import BrowserType, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
-    "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
     # The browser's own calls home fail here, so that a test run talks to nobody.
     "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--enable-logging=stderr",
-    "--v=0",
 )
+PATIENCE_MS = 120_000
+"""Longest wait for what must come, ms: the machine may be busy."""
+
 ASK = """
 (async () => {
   const root = document.documentElement;
-  const until = async (ready) => { while (!ready()) await new Promise((next) => setTimeout(next, 20)); };
+  const frame = () => new Promise((next) => requestAnimationFrame(next));
+  const until = async (ready) => { while (!ready()) await frame(); };
   await until(() => document.readyState === "complete" && ["drawn", "empty"].includes(root.dataset.state));
-  const settled = () => new Promise((next) => setTimeout(next, 400));
+  // A change is painted in the next frame, in the one after where it laid the chart out anew.
+  const settled = async () => { for (let k = 0; k < 6; k++) await frame(); };
   const answer = await (async () => { %s })();
   root.dataset.answer = encodeURIComponent(JSON.stringify(answer));
 })();
@@ -50,7 +49,7 @@ class Visit:
     Args:
         dom: The document after its scripts ran.
         answer: What the script returned, or ``None``.
-        console: Lines the page wrote to the console, errors included.
+        console: What the page wrote to the console, and its uncaught errors.
         requests: Addresses outside the page that it asked for.
         problems: Errors, rejected promises and policy violations the page itself collected.
     """
@@ -64,8 +63,9 @@ class Visit:
 
 @dataclass(frozen=True)
 class Chromium:
-    """A headless browser with a fresh profile for every page."""
+    """A headless browser in real time, with a fresh profile for every page."""
 
+    kind: BrowserType
     executable: str
     folder: Path
 
@@ -83,43 +83,43 @@ class Chromium:
         """
         if script is not None:
             page = with_script(page, ASK % script)
-        dom, log, events = self._run(page, dark, size)
+        dom, console, events = self._run(page, dark, size, is_asked=script is not None)
         root = dom[dom.find("<html") : dom.find(">", dom.find("<html"))]
         answer = re.search(r'data-answer="([^"]*)"', root)
         problems = re.search(r'data-problems="(\d+)"', root)
         return Visit(
             dom=dom,
             answer=json.loads(unquote(answer[1])) if answer else None,
-            console=tuple(line for line in log.splitlines() if "CONSOLE" in line),
+            console=console,
             requests=_page_requests(events),
             problems=int(problems[1]) if problems else 0,
         )
 
-    def _run(self, page: str, dark: bool, size: tuple[int, int]) -> tuple[str, str, dict[str, Any]]:
+    def _run(
+        self, page: str, dark: bool, size: tuple[int, int], *, is_asked: bool
+    ) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+        """Open a page in a browser of its own; its document, its console and the browser's network log."""
         file = self.folder / f"page-{hashlib.sha256(page.encode()).hexdigest()[:16]}.html"
         file.write_text(page, encoding="utf-8", newline="\n")
-        profile, net_log = self.folder / "profile", self.folder / "net-log.json"
-        shutil.rmtree(profile, ignore_errors=True)
+        net_log = self.folder / "net-log.json"
         net_log.unlink(missing_ok=True)
-        done = subprocess.run(
-            [
-                self.executable,
-                *FLAGS,
-                f"--user-data-dir={profile}",
-                f"--log-net-log={net_log}",
-                "--virtual-time-budget=12000",
-                f"--window-size={size[0]},{size[1]}",
-                f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-                "--dump-dom",
-                file.as_uri(),
-            ],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=90,
-            check=True,
+        console: list[str] = []
+        browser = self.kind.launch(
+            executable_path=self.executable, args=[*FLAGS, f"--log-net-log={net_log}"], timeout=PATIENCE_MS
         )
-        return done.stdout, done.stderr, json.loads(net_log.read_text())
+        try:
+            tab = browser.new_page(
+                viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
+            )
+            tab.on("console", lambda said: console.append(said.text))
+            tab.on("pageerror", lambda error: console.append(str(error)))
+            tab.goto(file.as_uri(), timeout=PATIENCE_MS)
+            if is_asked:
+                tab.wait_for_selector("html[data-answer]", state="attached", timeout=PATIENCE_MS)
+            dom = tab.content()
+        finally:
+            browser.close()  # the network log is complete then
+        return dom, tuple(console), json.loads(net_log.read_text())
 
 
 def with_script(page: str, script: str) -> str:
@@ -144,11 +144,18 @@ def _page_requests(log: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
-    """A headless Chromium; tests over it skip where none is installed. ``CHROMIUM`` names another executable."""
+def browser_executable() -> str:
+    """The browser of this machine; a test skips where none is installed. ``CHROMIUM`` names another executable."""
     names = (os.environ["CHROMIUM"],) if os.environ.get("CHROMIUM") else BROWSERS
     executable = next((found for name in names if (found := shutil.which(name))), None)
     if executable is None:
         pytest.skip(f"no browser on this machine (looked for {', '.join(names)})")
-    return Chromium(executable, tmp_path_factory.mktemp("chromium"))
+    return executable
+
+
+@pytest.fixture(scope="module")  # playwright keeps an event loop running, which other tests must not meet
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A headless Chromium."""
+    executable = browser_executable()
+    with sync_playwright() as playwright:
+        yield Chromium(playwright.chromium, executable, tmp_path_factory.mktemp("chromium"))

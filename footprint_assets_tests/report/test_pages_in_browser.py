@@ -81,12 +81,12 @@ def test_the_numbers_painted_are_the_volumes_of_the_table(chromium: Chromium, fe
     assert visit.requests == ()
 
 
-def test_zooming_out_turns_numbers_into_colours(chromium: Chromium) -> None:
+def test_zooming_turns_colours_into_numbers_and_back(chromium: Chromium) -> None:
     script = (
         LISTEN
         + """
-    const seen = [[root.dataset.mode, true]];
-    for (const [button, mode] of [["overview", "cells"]]) {
+    const seen = [root.dataset.mode];
+    for (const [button, mode] of [["overview", "cells"], ["numbers", "numbers"], ["overview", "cells"]]) {
       await click(button);
       for (let k = 0; k < 10 && root.dataset.mode !== mode; k++) await settled();
       seen.push([root.dataset.mode, said.some(([text]) => text === "×")]);
@@ -95,7 +95,7 @@ def test_zooming_out_turns_numbers_into_colours(chromium: Chromium) -> None:
     """
     )
     visit = chromium.open(draw(footprint_frames(120, minutes=5, first="00:00:00")), script)
-    assert visit.answer == [["numbers", True], ["cells", False]]
+    assert visit.answer == ["numbers", ["cells", False], ["numbers", True], ["cells", False]]
     assert visit.problems == 0
 
 
@@ -119,6 +119,7 @@ def test_the_cursor_reads_a_cell(chromium: Chromium, few: FootprintFrames) -> No
         LISTEN
         + """
     await click("numbers");
+    await until(() => performance.now() > 600);  // before, the library takes a mouse for the echo of a finger
     const box = document.querySelector("#chart canvas").getBoundingClientRect();
     const canvas = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
     const seen = new Set();

@@ -9,29 +9,30 @@ from __future__ import annotations
 import contextlib
 import http.server
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from footprint_assets.lake import Lake
+from footprint_assets.materialization import group_of
 from footprint_assets.runs import dagster_home
 from footprint_assets.settings import Settings
 from footprint_assets_tests.conftest import REPOSITORY
-from footprint_assets_tests.report.conftest import BROWSERS
-from footprint_assets_tests.small_market import NEXT
+from footprint_assets_tests.report.conftest import browser_executable
+from footprint_assets_tests.small_market import NEXT, TABLES
 from footprint_assets_tests.ui.market import FRONT_MONTH, PROFILE, RULE, judge, write_market
 from footprint_assets_tests.ui.server import Server, running_ui
-
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 PICTURES = REPOSITORY / "build" / "screenshots"
 SIZE = {"width": 1200, "height": 720}
 PATIENCE_MS = 120_000
 """Longest wait for what must come, ms: the machine may be busy."""
+
+GROUPS = sorted({group_of(table) for table in TABLES} | {"pages"})
+"""Of the graph."""
 
 WIPE = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["bronze"]}}]) { __typename } }'
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -104,9 +105,7 @@ def server(market: Settings) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if executable is None:
-        pytest.skip(f"no browser on this machine (looked for {', '.join(BROWSERS)})")
+    executable = browser_executable()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE_MS
@@ -137,8 +136,8 @@ def is_green(colour: str) -> bool:
 
 def test_the_graph_loads(visit: Visit) -> None:
     visit.open("/asset-groups")
-    for layer in ("bronze", "silver", "gold"):
-        expect(visit.page.get_by_text(layer, exact=True).last).to_be_visible(timeout=PATIENCE_MS)
+    for group in GROUPS:
+        expect(visit.page.get_by_text(group, exact=True).last).to_be_visible(timeout=PATIENCE_MS)
     visit.picture("tour-graph")
     visit.open(asset(PROFILE, "lineage"))
     expect(visit.page.get_by_text("trades_clean").first).to_be_visible(timeout=PATIENCE_MS)
