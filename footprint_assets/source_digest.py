@@ -104,7 +104,7 @@ def canonical(tree: ast.Module) -> bytes:
     for node in statements(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
+            node.body = [  # type: ignore[attr-defined]  # not every node has one; this has
                 child
                 for child in body
                 if not (

@@ -260,7 +260,7 @@ def _point_of_control(cells: pl.DataFrame) -> float:
     profile = cells.group_by("price_tick").agg(pl.col("total_volume").sum(), pl.col("price").first())
     ticks = profile["price_tick"].cast(pl.Int64)
     # Twice the distance to the midpoint keeps the comparison in integers.
-    doubled = int(ticks.min()) + int(ticks.max())  # type: ignore[arg-type]
+    doubled = int(ticks.min()) + int(ticks.max())  # type: ignore[arg-type]  # a column of integers has both
     best = profile.with_columns(distance=(2 * ticks - doubled).abs()).sort(
         "total_volume", "distance", "price_tick", descending=[True, False, False]
     )
