@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,9 @@ from footprint_assets.source_digest import SourceDigests, beside_kernels, canoni
 
 PACKAGE = __name__.partition(".")[0]
 COMPUTE_ROOMS = tuple(f"{PACKAGE}.{room}" for room in ("kernels", "transforms", "sources"))
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Passes computed side by side ask at once; what is remembered of the sources is shared."""
 
 
 @cache
@@ -32,6 +36,11 @@ def code_version(function: Callable[..., object]) -> str:
     Returns:
         16 hexadecimal digits.
     """
+    with _ONE_AT_A_TIME:
+        return _hashed(function)
+
+
+def _hashed(function: Callable[..., object]) -> str:
     helpers, modules = _reached(function)
     constants, imported = _constants(function.__module__, set().union(*(_names(h.__code__) for h in helpers)))
     digest = hashlib.sha256()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,3 +183,35 @@ def test_tables_of_different_code_have_different_versions() -> None:
     # The tables of every level are computed by the same functions.
     functions = {table.code.__code__ for table in TABLES}
     assert len({versions.code_version(table.code) for table in TABLES}) == len(functions)
+
+
+def test_passes_that_ask_at_once_before_anything_is_remembered_get_what_one_alone_gets(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "import sys\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from footprint_assets.assets import tables\n"
+        "from footprint_assets.code_version import code_version\n"
+        "from footprint_assets.settings import Settings\n"
+        "codes = [table.code for table in tables(Settings())]\n"
+        "threads = int(sys.argv[1])\n"
+        "sys.setswitchinterval(1e-4)\n"
+        "with ThreadPoolExecutor(threads) as pool:\n"
+        "    print(*pool.map(code_version, codes))\n"
+    )
+
+    def asked(threads: int) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(threads)],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / str(threads) / "kernels")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    at_once = asked(8)
+    assert len(at_once) > 40
+    assert at_once == asked(1)
