@@ -150,6 +150,7 @@ def lake_asset(
     columns: Mapping[str, Sequence[str]] | None = None,
     config: Config = lambda _: (),
     rows_of: str = "",
+    streamed: Sequence[str] = (),
 ) -> Callable[[Callable[..., pl.DataFrame]], LakeTable]:
     """Declare a table computed contract by contract: frames of one contract in, its rows out.
 
@@ -159,15 +160,15 @@ def lake_asset(
         columns: Input name to the columns the function reads of it; all of them where an input is not named.
         config: The settings groups the numbers depend on.
         rows_of: The input without whose rows the table has none: where it is empty nothing else is read.
+        streamed: Inputs the function receives frame by frame, because a day of them may not fit.
 
     Returns:
         A decorator that makes a :class:`LakeTable` of ``(scope, **frames) -> DataFrame``.
     """
 
     def declare(function: Callable[..., pl.DataFrame]) -> LakeTable:
-        return LakeTable(
-            key, each_contract(function, [key], columns or {}, rows_of), function, inputs, {}, config
-        )
+        of_each = each_contract(function, [key], columns or {}, rows_of, streamed)
+        return LakeTable(key, of_each, function, inputs, {}, config)
 
     return declare
 

@@ -224,6 +224,16 @@ class TableInput:
         # Without an empty frame beside them: its columns cost more than the rows of a wide table.
         return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in names})
 
+    def frames(self, symbol: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The rows of one contract at the input's only trade date, frame by frame, in contract types.
+
+        Args:
+            symbol: The contract.
+            columns: Columns to read; all where ``None``.
+        """
+        with self.open(symbol) as partition:
+            yield from partition.frames(list(columns) if columns else None)
+
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
         (day,) = self.dates
@@ -494,6 +504,7 @@ def each_contract(
     keys: Sequence[str],
     columns: Mapping[str, Sequence[str]],
     rows_of: str = "",
+    streamed: Sequence[str] = (),
 ) -> Callable[..., Iterator[Batch]]:
     """Run a per-contract function over every contract of the first input.
 
@@ -503,18 +514,23 @@ def each_contract(
         keys: Dataset keys of the tables it gives, in the order of its frames.
         columns: The columns the function reads of an input; all of them where an input is not named.
         rows_of: The input without whose rows there are none: where it is empty nothing else is read.
+        streamed: The inputs the function receives frame by frame.
 
     Returns:
         A function for ``LakeTable.function``.
     """
 
     def of_contract(symbol: str, scope: Scope, inputs: Mapping[str, TableInput]) -> Iterator[Batch]:
-        frames = {name: inputs[name].frame(symbol, columns.get(name)) for name in inputs if name == rows_of}
-        if any(rows.is_empty() for rows in frames.values()):
-            yield Batch(symbol)
-            return
-        frames |= {name: inputs[name].frame(symbol, columns.get(name)) for name in inputs if name != rows_of}
-        made = function(scope.of_contract(symbol), **frames)
+        rows: dict[str, pl.DataFrame | Iterator[pl.DataFrame]] = {}
+        for name in sorted(inputs, key=lambda name: name != rows_of):
+            if name in streamed:
+                rows[name] = inputs[name].frames(symbol, columns.get(name))
+                continue
+            rows[name] = frame = inputs[name].frame(symbol, columns.get(name))
+            if name == rows_of and frame.is_empty():
+                yield Batch(symbol)
+                return
+        made = function(scope.of_contract(symbol), **rows)
         for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
             yield Batch(symbol, frame, key, is_last=True)
 
