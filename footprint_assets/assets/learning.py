@@ -11,7 +11,7 @@ alone, so that making the months one after the other is the walk-forward evaluat
 | rows or model are of another allow list    | nothing: the last stays    | fails                       |
 | LightGBM is not installed                  | models without rows, where | goes on; fails where it     |
 |                                            | none is published          | would replace models        |
-| a model has no rows                        | its columns null           | goes on                     |
+| a model, or the index, has no rows         | its columns null           | goes on                     |
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from footprint_assets.lake import Manifest, PartitionMissing
 from footprint_assets.ml.artefacts import model_of, model_rows
 from footprint_assets.ml.features import FeaturesDiffer, allowed
 from footprint_assets.ml.heads import HEADS, ExtraMissing, Head, train
+from footprint_assets.ml.out_of_fold import head_columns, retrieval_columns
+from footprint_assets.ml.retrieval_rows import index_of
 from footprint_assets.ml.splits import TooFewSessions
 from footprint_assets.ml.training import columns_read, training_rows
 from footprint_assets.months import MonthScope, MonthTable, contracts_by_root, month_asset, months_before
@@ -36,6 +38,8 @@ from footprint_assets.settings import ModelSettings, Settings
 from footprint_assets.tables import Batch, TableInput, sessions_before
 
 LEVELS_SIGNALS = "gold.future.levels_signals"
+SPACE = "ml.future.retrieval_space"
+INDEX = "ml.future.retrieval_index"
 FEATURES_NOTE = "features_sha256"
 """Fact of a manifest: SHA-256 of the allow list its rows were made by."""
 TRADE_DATES = "trade_dates"
@@ -208,39 +212,28 @@ def require_today(rows: TableInput) -> None:
             )
 
 
-@month_asset(OUT_OF_FOLD, months={"rows": TRAINING_SET, **MODELS})
-def out_of_fold(scope: MonthScope, rows: TableInput, **models: TableInput) -> Iterator[Batch]:  # noqa: ARG001 - every table is given its scope
-    """What the models of the month say of its episodes, none of which they have seen.
+@month_asset(
+    OUT_OF_FOLD,
+    months={"rows": TRAINING_SET, **MODELS, "space": SPACE, "index": INDEX},
+    config=lambda settings: (settings.retrieval,),
+)
+def out_of_fold(
+    scope: MonthScope, rows: TableInput, space: TableInput, index: TableInput, **models: TableInput
+) -> Iterator[Batch]:
+    """What the models of the month, and the episodes before it, say of its episodes, none of which they have seen.
 
-    Grain: one row an episode. Inputs: the training set of the month, its models, and its earlier episodes. What has no
-    model is null.
+    Grain: one row an episode. Inputs: the training set of the month, its models, its space and index of earlier episodes.
+    What has no model, or no neighbour, is null.
     """
     for (_, root), manifest in rows.manifests().items():
-        found = rows.frame(root)
-        sha256 = str(manifest.notes[FEATURES_NOTE])
-        said = [said_of(found, HEADS[name], models[name], root, sha256) for name in MODELS]
-        retrieved = pl.DataFrame(
-            dict.fromkeys(
-                ("retrieval_p_break", "retrieval_p_bounce", "retrieval_p_chop", "retrieval_effective"),
-                pl.Series([None] * found.height, dtype=pl.Float64),
-            )
-        )
-        yield Batch(
-            root, pl.concat([found, *said, retrieved], how="horizontal"), rows_in=found.height, is_last=True
-        )
-
-
-def said_of(rows: pl.DataFrame, head: Head, models: TableInput, root: str, sha256: str) -> pl.DataFrame:
-    """The columns of a head, one row each; null without a model."""
-    model = model_of(head.name, models.frame(root))
-    if model is None or rows.is_empty():
-        return pl.DataFrame(
-            {name: [None] * rows.height for name in head.columns},
-            schema=dict.fromkeys(head.columns, pl.Float64),
-        )
-    said = model.predict(rows, sha256)
-    # Chances that add up to 1 may do so a rounding beyond it.
-    return said.with_columns(pl.col("^p_.*$").clip(0.0, 1.0))
+        found, sha256 = rows.frame(root), str(manifest.notes[FEATURES_NOTE])
+        known = index_of(space.frame(root), index.frame(root), scope.settings.retrieval)
+        said = [
+            head_columns(head, model_of(head.name, models[head.name].frame(root)), found, sha256)
+            for head in HEADS.values()
+        ]
+        made = pl.concat([found, *said, retrieval_columns(known, found, sha256)], how="horizontal")
+        yield Batch(root, made, rows_in=found.height, is_last=True)
 
 
 TABLES: tuple[MonthTable, ...] = (training_set, *map(model_table, HEADS.values()))
