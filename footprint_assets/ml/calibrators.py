@@ -179,8 +179,7 @@ def calibrate(
     raw = rows.select(pl.col(question.name).fill_nan(None).cast(pl.Float64) for question in QUESTIONS)
     mapped = raw.select(_mapped(raw[name], maps.get(name)) for name in raw.columns)
     intervals = [end for name in WITH_INTERVAL for end in _interval(raw[name], maps.get(name), settings)]
-    rows = rows.with_columns(
-        *mapped,
+    rows = rows.with_columns(mapped).with_columns(
         *_curves(rows, raw, mapped),
         *(raw[name].alias(f"{name}{RAW}") for name in raw.columns),
         *intervals,
