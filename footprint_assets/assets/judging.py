@@ -20,7 +20,15 @@ from dataclasses import replace
 
 import polars as pl
 
-from footprint_assets.assets.learning import embargo, features, model_numbers, require_today, window_months
+from footprint_assets.assets.learning import (
+    INDEX,
+    SPACE,
+    embargo,
+    features,
+    model_numbers,
+    require_today,
+    window_months,
+)
 from footprint_assets.gold_contracts import MODELS, OUT_OF_FOLD, TRAINING_SET
 from footprint_assets.lake import Lake
 from footprint_assets.ml.ablation import ablation as worth_of_families
@@ -41,8 +49,6 @@ from footprint_assets.months import MonthScope, MonthTable, month_asset
 from footprint_assets.settings import Settings
 from footprint_assets.tables import Batch, TableInput
 
-SPACE = "ml.future.retrieval_space"
-INDEX = "ml.future.retrieval_index"
 CALIBRATOR = "ml.future.calibrator"
 PREDICTIONS = "ml.future.predictions"
 RETRIEVAL_REPORT = "ml.future.retrieval_report"
