@@ -53,7 +53,9 @@ def test_the_numbers_are_those_of_the_scores(known):
     assert row(made, "p_break", "auc")["value"] == pytest.approx(auc(y, p))
     high = decided.filter(pl.col("level_type") == "PM_HIGH").height
     assert row(made, "p_break", "auc", "level_type", "PM_HIGH")["rows"] == high
-    parts = [row(made, "p_break", name)["value"] for name in ("miscalibration", "discrimination", "uncertainty")]
+    parts = [
+        row(made, "p_break", name)["value"] for name in ("miscalibration", "discrimination", "uncertainty")
+    ]
     assert parts[0] - parts[1] + parts[2] == pytest.approx(brier(y, p))
 
 
