@@ -28,6 +28,7 @@ from pydantic import BaseModel
 
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
+from footprint_assets.gold_contracts import MODELS
 from footprint_assets.lake import SourceRef
 from footprint_assets.materialization import column_lineage, group_of, tags_of
 from footprint_assets.months import MonthScope, MonthTable
@@ -350,13 +351,12 @@ def _step_name(table: AnyTable) -> str:
 
 
 def _output(table: AnyTable) -> dg.AssetOut:
-    layer = table.key.partition(".")[0]
     return dg.AssetOut(
         key=_asset_key(table),
         dagster_type=dg.Any,
         io_manager_key=IO_MANAGER,
         group_name=group_of(table),
-        kinds={"parquet", "databento" if layer == "bronze" else "polars"},
+        kinds={"parquet", _made_with(table.key)},
         owners=["team:market-data"],
         description=table.description,
         tags=tags_of(table),
@@ -367,6 +367,12 @@ def _output(table: AnyTable) -> dg.AssetOut:
             "dagster/column_lineage": column_lineage(table),
         },
     )
+
+
+def _made_with(key: str) -> str:
+    if key.startswith("bronze."):
+        return "databento"
+    return "lightgbm" if key in MODELS.values() else "polars"
 
 
 def _asset_key(table: AnyTable) -> dg.AssetKey:

@@ -38,6 +38,7 @@ ELSEWHERE = {
     "footprint-assets ui": "footprint_assets_tests/ui/server.py",
     "footprint-assets demo": "footprint_assets_tests/test_cli.py",
     "footprint-assets backfill": "footprint_assets_tests/test_backfill.py",
+    "footprint-assets learn": "footprint_assets_tests/ml/test_learning.py",
     "footprint-assets prune-runs": "footprint_assets_tests/test_prune.py",
     "footprint-assets sync-catalog": "footprint_assets_tests/test_catalog.py",
 }
