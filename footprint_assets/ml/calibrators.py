@@ -118,6 +118,9 @@ def _row_of_strength(earlier: pl.DataFrame, settings: JudgingSettings) -> dict[s
         return row | {"method": IDENTITY, "reason": reason, "parameters": []}
     low, high, truth = (known[name].to_numpy() for name in (STRENGTH[0], STRENGTH[-1], "strength_signed_pts"))
     width = conformal_width(np.maximum(low - truth, truth - high), session, COVERAGE)
+    if not math.isfinite(width):
+        reason = f"too few trade dates for a coverage of {COVERAGE:.1f}"
+        return row | {"method": IDENTITY, "reason": reason, "parameters": []}
     return row | {"method": CONFORMAL, "reason": None, "parameters": [width]}
 
 
