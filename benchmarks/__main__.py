@@ -24,9 +24,14 @@ def main() -> None:
         _side(sys.argv[2:])
         return
     arguments = _parser().parse_args()
-    {"run": _run, "growth": _growth, "graph-load": _graph_load, "report": _report}[arguments.command](
-        arguments
-    )
+    commands = {
+        "run": _run,
+        "growth": _growth,
+        "graph-load": _graph_load,
+        "learning": _learning,
+        "report": _report,
+    }
+    commands[arguments.command](arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "python -m benchmarks", description="Measure the project beside its peers."
     )
     parser.add_argument(
-        "command", nargs="?", default="run", choices=("run", "growth", "graph-load", "report")
+        "command", nargs="?", default="run", choices=("run", "growth", "graph-load", "learning", "report")
     )
     parser.add_argument("--full", action="store_true", help=f"{FULL_RECORDS:,} records, and the backfill")
     parser.add_argument(
@@ -45,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--partitions", type=_number, default=1_000, help="graph-load: partitions of each table"
     )
+    parser.add_argument("--months", type=_number, default=24, help="learning: months")
+    parser.add_argument("--episodes", type=_number, default=25_000, help="learning: episodes in all of them")
+    parser.add_argument("--threads", type=_number, default=1, help="learning: threads of the boosted trees")
+    parser.add_argument("--window", type=_number, help="learning: months that models learn from, at most")
     parser.add_argument("--rounds", type=int, default=3, help="how often every side is run")
     parser.add_argument(
         "--only", nargs="*", default=(), choices=[c.name for c in CASES], metavar="CASE", help="these cases"
@@ -105,6 +114,17 @@ def _graph_load(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "graph-load.json").write_text(json.dumps(document, indent=1))
     print(graph_load.markdown(document))
+
+
+def _learning(arguments: argparse.Namespace) -> None:
+    from benchmarks import learning
+
+    document = learning.measure(
+        arguments.data, arguments.months, arguments.episodes, arguments.threads, arguments.window, _tell
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "learning.json").write_text(json.dumps(document, indent=1))
+    print(learning.markdown(document))
 
 
 def _report(arguments: argparse.Namespace) -> None:
