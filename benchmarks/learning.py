@@ -190,7 +190,7 @@ def _judge(month: Month, known: pl.DataFrame, own: pl.DataFrame, threads: int) -
         _note(month, "predictions", cost)
     cost, index = measured(lambda: build_index(known, fit_space(known, features), RetrievalSettings()))
     _note(month, "index", cost)
-    cost, _ = measured(partial(index.ask_each, own))
+    cost, _ = measured(partial(index.ask_all, own))
     _note(month, "neighbours", cost)
 
 

@@ -144,34 +144,14 @@ class Index:
         Raises:
             FeaturesDiffer: The row lacks a feature.
         """
-        (answer,) = self.ask_each(row)
-        return answer
-
-    def ask_each(self, rows: pl.DataFrame) -> list[Neighbours]:
-        """The neighbours of many episodes: what ``ask`` says of each, at a fraction of its price.
-
-        Args:
-            rows: Rows with ``session``, ``level_type``, ``approach_direction``, ``decision_ts`` and the features.
-
-        Raises:
-            FeaturesDiffer: The rows lack a feature.
-        """
-        questions = np.zeros((rows.height, self._packed.shape[1]), np.float32)
-        questions[:, : len(self.space.features)] = self.space.place(matrix(rows, self.space.features))
-        facts = zip(
-            questions,
-            rows["session"].cast(pl.Int64).to_list(),
-            rows["decision_ts"].cast(pl.Int64).to_list(),
-            rows.select(SEGMENT).rows(),
-            strict=True,
-        )
-        return [self._ask(*of_row) for of_row in facts]
-
-    def _ask(self, question: Float32, session: int, now: int, segment: tuple[object, ...]) -> Neighbours:
-        first, stop = self._over_by(segment, now)
+        (question,) = self.space.place(matrix(row, self.space.features))
+        session, now = int(row["session"].item()), int(row["decision_ts"].cast(pl.Int64).item())
+        first, stop = self._over_by(tuple(row[name].item() for name in SEGMENT), now)
+        query = np.zeros(self._packed.shape[1], np.float32)
+        query[: question.size] = question
         found, squared = nearest(
             self._packed,
-            question,
+            query,
             first,
             stop,
             self._session,
