@@ -28,6 +28,7 @@ def main() -> None:
         "run": _run,
         "growth": _growth,
         "graph-load": _graph_load,
+        "known-edge": _known_edge,
         "learning": _learning,
         "report": _report,
     }
@@ -39,7 +40,10 @@ def _parser() -> argparse.ArgumentParser:
         "python -m benchmarks", description="Measure the project beside its peers."
     )
     parser.add_argument(
-        "command", nargs="?", default="run", choices=("run", "growth", "graph-load", "learning", "report")
+        "command",
+        nargs="?",
+        default="run",
+        choices=("run", "growth", "graph-load", "known-edge", "learning", "report"),
     )
     parser.add_argument("--full", action="store_true", help=f"{FULL_RECORDS:,} records, and the backfill")
     parser.add_argument(
@@ -50,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--partitions", type=_number, default=1_000, help="graph-load: partitions of each table"
     )
+    parser.add_argument(
+        "--mode", choices=("known-edge", "null"), default="known-edge", help="known-edge: which market"
+    )
+    parser.add_argument("--workers", type=_number, default=1, help="known-edge: processes of the backfill")
     parser.add_argument("--months", type=_number, default=24, help="learning: months")
     parser.add_argument("--episodes", type=_number, default=25_000, help="learning: episodes in all of them")
     parser.add_argument("--threads", type=_number, default=1, help="learning: threads of the boosted trees")
@@ -114,6 +122,22 @@ def _graph_load(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "graph-load.json").write_text(json.dumps(document, indent=1))
     print(graph_load.markdown(document))
+
+
+def _known_edge(arguments: argparse.Namespace) -> None:
+    from benchmarks import known_edge
+
+    document = known_edge.measure(
+        arguments.data,
+        arguments.mode,
+        (arguments.sessions or [known_edge.SESSIONS])[0],
+        arguments.session_records or known_edge.RECORDS,
+        arguments.workers,
+        _tell,
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / f"{arguments.mode}.json").write_text(json.dumps(document, indent=1))
+    print(known_edge.markdown(document))
 
 
 def _learning(arguments: argparse.Namespace) -> None:
