@@ -9,7 +9,7 @@ from footprint_assets.months import MonthTable
 from footprint_assets.settings import Settings
 from footprint_assets.tables import LakeTable
 
-MONTH_TABLES: tuple[MonthTable, ...] = (*learning.TABLES,)
+MONTH_TABLES: tuple[MonthTable, ...] = (*learning.TABLES, learning.out_of_fold)
 """Every table of months, in an order in which each comes after its inputs."""
 
 
