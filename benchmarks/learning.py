@@ -1,13 +1,16 @@
 """What learning costs at its real size: months of drawn episodes with every feature, each month's models made of the months before.
 
 The rows are drawn from a known law (`footprint_assets.sample.known_edge`) and lie in a lake as `gold.future.levels_signals`; they
-are found again. Every month is then learned and judged as the month tables do it, by the same pure functions: rows to learn from,
-four heads, their predictions of the month, the space and the index of earlier episodes, the neighbours of the month's.
+are found again. ``command``: ``footprint-assets learn`` over all months in a process of its own, everything counted. ``functions``: the
+pure functions that the month tables are thin layers over, one by one: rows to learn from, four heads, their predictions of
+the month, the space and the index of earlier episodes, the neighbours of the month's.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.market import run_command
 from benchmarks.measure import measured, peak_mb
 from benchmarks.report import machine, table
 
@@ -48,6 +52,48 @@ class Month:
     wall_s: dict[str, float]
     cpu_s: dict[str, float]
     peak_mb: dict[str, float]
+
+
+def measure_command(root: Path, months: int, episodes: int, threads: int, tell: Tell) -> dict[str, Any]:
+    """Draw the episodes where they are not there yet, then learn every month by the command line into a lake of its own.
+
+    Args:
+        root: Directory of the lakes.
+        months: How many.
+        episodes: Episodes in all of them.
+        threads: Threads of the boosted trees.
+        tell: Called with one line a step.
+
+    Returns:
+        What was measured, for ``learning.json``.
+    """
+    from footprint_assets.lake import Lake
+    from footprint_assets.sample.known_edge import TABLE
+
+    dates = _dates(months)
+    drawn = Lake(root / f"learning-{months}x{episodes}" / "lake")
+    cost, _ = measured(lambda: _draw(drawn, dates, episodes))
+    tell(f"drawn: {cost.wall_s:.1f} s")
+    folder = root / f"learned-{months}x{episodes}"
+    shutil.rmtree(folder, ignore_errors=True)
+    for day in drawn.layout.dates(TABLE):
+        for symbol in drawn.layout.symbols(TABLE, day):
+            there = Lake(folder / "lake").layout.partition(TABLE, day, symbol)
+            shutil.copytree(drawn.layout.partition(TABLE, day, symbol), there, copy_function=os.link)
+    (folder / "dbn").mkdir()
+    first, last = min(dates), max(dates)
+    arguments = ["learn", "--start", f"{first:%Y-%m}", "--end", f"{last:%Y-%m}"]
+    threads_of_trees = {"FOOTPRINT_MODELS__NUM_THREADS": str(threads)}
+    work, peak = measured(lambda: run_command(folder / "lake", folder / "dbn", arguments, threads_of_trees))
+    total = {"wall_s": work.wall_s, "cpu_s": work.cpu_s, "peak_mb": peak}
+    return {
+        "machine": machine(),
+        "months": months,
+        "episodes": episodes,
+        "threads": threads,
+        **total,
+        "parts": {"footprint-assets learn": total},
+    }
 
 
 def measure(
