@@ -90,6 +90,15 @@ Records = Annotated[
     int | None, typer.Option(metavar="N", help="MBP-10 records of the front ES contract a session.")
 ]
 
+
+class Market(StrEnum):
+    """What is known about levels in a simulated market."""
+
+    plain = "plain"
+    known_edge = "known-edge"
+    null = "null"
+
+
 Simulated = Annotated[bool, typer.Option("--simulated", help="Say on the page that the market is simulated.")]
 
 
@@ -110,6 +119,12 @@ def sample(
     records_per_session: Records = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory; the drop folder by default.")] = None,
+    mode: Annotated[
+        Market,
+        typer.Option(
+            help="What happens at levels: nothing special, drawn from a known law, or drawn blindly."
+        ),
+    ] = Market.plain,
 ) -> None:
     """Write a simulated market as valid DBN files: MBP-10, trades, definitions, statistics."""
     from footprint_assets import sample as market
@@ -122,6 +137,7 @@ def sample(
             market.DEFAULT_RECORDS if records_per_session is None else records_per_session,
             market.DEFAULT_SEED if seed is None else seed,
             progress=lambda _, done, total: advance(done, total),
+            mode=mode.value,
         )
     console.line(_of_files(files))
 

@@ -240,8 +240,9 @@ def train(head: Head, rows: pl.DataFrame, features: FeatureList, settings: Model
         strongest = _strongest(lightgbm, lesson, settings)
         names = tuple(names[k] for k in strongest)
         lesson = _Lesson(np.ascontiguousarray(x[:, strongest]), lesson.y, lesson.weight)
+    tables = _Tables.of(lightgbm, head, lesson, labels, settings)
     boosters = {
-        name: _fit(lightgbm, head, lesson, labels, dict(objective), settings)
+        name: _fit(lightgbm, tables, _parameters(settings) | dict(objective), settings)
         for name, objective in head.objectives.items()
     }
     return Model(head.name, tuple(names), features.sha256, boosters, rows.height, sessions)
@@ -257,28 +258,44 @@ def _require_two(head: Head, y: Float64) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Tables:
+    """LightGBM's form of the rows, made once for all boosters of a head.
+
+    Args:
+        early: Rows that a booster grows on while the number of its trees is looked for.
+        late: The last trade dates, held out.
+        everything: All rows.
+    """
+
+    early: Any
+    late: Any
+    everything: Any
+
+    @classmethod
+    def of(
+        cls, lightgbm: ModuleType, head: Head, lesson: _Lesson, labels: Labels, settings: ModelSettings
+    ) -> _Tables:
+        prepare = _Lesson.by_bin if head.name == "time_to_threshold" else lambda lesson: lesson
+        split = hold_out(labels, share=settings.holdout_share, embargo_sessions=settings.embargo_sessions)
+        late = prepare(lesson.of(split.test))
+        early = _dataset(lightgbm, prepare(lesson.of(split.train)))
+        held_out = lightgbm.Dataset(late.x, late.y, weight=late.weight, reference=early)
+        return cls(early, held_out, _dataset(lightgbm, prepare(lesson)))
+
+
 def _fit(
-    lightgbm: ModuleType,
-    head: Head,
-    lesson: _Lesson,
-    labels: Labels,
-    objective: dict[str, object],
-    settings: ModelSettings,
+    lightgbm: ModuleType, tables: _Tables, parameters: dict[str, object], settings: ModelSettings
 ) -> str:
     """A booster's text: grown on all rows to the size that the last trade dates, held out, ask for."""
-    parameters = _parameters(settings) | objective
-    prepare = _Lesson.by_bin if head.name == "time_to_threshold" else lambda lesson: lesson
-    split = hold_out(labels, share=settings.holdout_share, embargo_sessions=settings.embargo_sessions)
-    early, late = prepare(lesson.of(split.train)), prepare(lesson.of(split.test))
     grown = lightgbm.train(
         parameters,
-        seen := _dataset(lightgbm, early),
+        tables.early,
         settings.max_rounds,
-        valid_sets=[lightgbm.Dataset(late.x, late.y, weight=late.weight, reference=seen)],
+        valid_sets=[tables.late],
         callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
     )
-    everything = _dataset(lightgbm, prepare(lesson))
-    final = lightgbm.train(parameters, everything, max(1, grown.best_iteration))
+    final = lightgbm.train(parameters, tables.everything, max(1, grown.best_iteration))
     # The parameters at the end name threads and files; the trees are the model.
     text: str = final.model_to_string().partition("\nparameters:")[0]
     return text

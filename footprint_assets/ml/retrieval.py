@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from footprint_assets.kernels.nearest import nearest, pack
+from footprint_assets.kernels.ranks import gauss_ranks
 from footprint_assets.ml.features import FeatureList, Float32, matrix, require_known
 from footprint_assets.settings import RetrievalSettings
 
@@ -57,16 +58,7 @@ class Space:
         Returns:
             float32[rows, features]; 0 where a value is unknown.
         """
-        placed = np.zeros(x.shape, np.float32)
-        for column, knots in enumerate(self.knots):
-            known = np.isfinite(x[:, column]) & np.isfinite(knots[0])
-            value = x[known, column]
-            first = np.searchsorted(knots, value, side="left")
-            last = np.searchsorted(knots, value, side="right") - 1
-            # A value that many rows share has the middle of their ranks.
-            rank = np.where(first <= last, (first + last) / 2, np.interp(value, knots, np.arange(KNOTS)))
-            placed[known, column] = np.interp(rank, np.arange(KNOTS), _GAUSS) * self.weight[column]
-        return placed
+        return gauss_ranks(x, self.knots, _GAUSS, self.weight)
 
 
 def fit_space(rows: pl.DataFrame, features: FeatureList, gain: Mapping[str, float] | None = None) -> Space:
