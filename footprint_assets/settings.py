@@ -622,6 +622,11 @@ class QualitySettings(_Group):
         gt=0,
         description="Fewest decided attempts whose classes are judged: of fewer a class is absent by chance.",
     )
+    parity_minutes: int = Field(
+        30,
+        ge=0,
+        description="Minutes of a session whose book the audit drives again record by record; 0 for all of it.",
+    )
     fresh_by: dt.time = Field(
         dt.time(9, 0), description="Time of the next day by which a trade date is to be published, ET."
     )

@@ -203,6 +203,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "settings": Settings(),
         "session": cme.session(DAY),
         "batches": [rows("trades_clean")],
+        "records": rows("market_by_price_10", "bronze"),
         "trades": rows("trades_clean"),
         "price": rows("footprint_price"),
         "bar": rows("footprint_bar"),

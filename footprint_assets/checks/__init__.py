@@ -13,6 +13,7 @@ from footprint_assets.checks import (
     feature_tables,
     lake_wide,
     source_quality,
+    stream_parity,
 )
 from footprint_assets.checks.finding import Check, Finding, Limits, Severity, Verdict
 from footprint_assets.checks.lake_wide import FRESHNESS, due_by
@@ -26,8 +27,8 @@ CHECKS: tuple[Check, ...] = (
 )
 """The checks of every run, in the order they are shown."""
 
-AUDIT_CHECKS: tuple[Check, ...] = (*CHECKS, *lake_wide.CHECKS)
-"""The checks of the audit: those of every run, and those that read every byte or many sessions."""
+AUDIT_CHECKS: tuple[Check, ...] = (*CHECKS, *lake_wide.CHECKS, *stream_parity.CHECKS)
+"""The checks of the audit: those of every run, and those that read every byte or many sessions, or drive a book again."""
 
 __all__ = [
     "AUDIT_CHECKS",

@@ -27,7 +27,7 @@ from footprint_assets.kernels.bar5s_states import (
     measure,
     new_tile,
 )
-from footprint_assets.kernels.book_events import LEVELS
+from footprint_assets.kernels.book_events import LEVELS, SCRATCH
 from footprint_assets.kernels.book_flow import BookFlow
 from footprint_assets.kernels.fits import STOIKOV_STATES
 from footprint_assets.kernels.lanes import LANES, add_weighted, lane_total
@@ -51,8 +51,8 @@ class BarState:
     #  records of the open bar so far, number within the bar of the record that left the state]
     clock: Int64 = field(default_factory=lambda: np.array([-1, 0, NO_STATE, 0, 0, 0], np.int64))
     flows: FlowState = field(default_factory=FlowState)
-    tile: Float64 = field(default_factory=new_tile)
-    weights: Float64 = field(default_factory=lambda: np.zeros(TILE + 2 * LANES))
+    tile: Float64 = field(default_factory=new_tile, metadata=SCRATCH)
+    weights: Float64 = field(default_factory=lambda: np.zeros(TILE + 2 * LANES), metadata=SCRATCH)
     # States of the last ladder shown, and of the bar: first known value, lanes of its sum and of its time.
     held: Float64 = field(default_factory=lambda: np.full(STATES, np.nan))
     first: Float64 = field(default_factory=lambda: np.full(AVERAGED, np.nan))
@@ -355,13 +355,13 @@ def finish(state: BarState) -> ClosedBars:
     """Close the open bar at its own end, the last state held until there.
 
     Args:
-        state: Carried state; must not be used again.
+        state: Carried state; the records that follow are of later bars.
 
     Returns:
-        One bar, or none when no record was ever seen.
+        One bar, or none when no record was seen since the last one closed.
     """
     clock = state.clock
-    if clock[_BAR] < 0:
+    if clock[_RECORDS] == 0:
         return ClosedBars.empty(0)
     out, end = ClosedBars.empty(1), clock[_BAR] + BAR_NS
     out.start_ns[0], out.counts[0] = clock[_BAR], state.flows.counts
@@ -375,4 +375,7 @@ def finish(state: BarState) -> ClosedBars:
         state.held, state.first, state.lanes, state.mid, state.dwell,
         out.average[0], out.last[0], out.mid[0], out.quote[0],
     )  # fmt: skip
+    state.flows.counts[:] = 0
+    clock[_BAR] = clock[_SINCE] = end
+    clock[_RECORDS] = clock[_LANE] = 0
     return out

@@ -18,6 +18,9 @@ F_SNAPSHOT = 0x20
 LEVELS = 10
 _MAX_PENDING = 256  # distinct (side, price) pairs one event group can trade at; ES sweeps stay under 30
 
+SCRATCH = {"is_scratch": True}
+"""Marks a field of a carried state that is written before it is read: two chunks need not agree on it."""
+
 BID, ASK = 0, 1
 TRADE, CLEAR, NONE = ord("T"), ord("R"), ord("N")
 BUYER, SELLER = ord("B"), ord("A")

@@ -23,6 +23,7 @@ from footprint_assets.kernels.book_events import (
     F_SNAPSHOT,
     LEVELS,
     NONE,
+    SCRATCH,
     SELLER,
     TRADE,
     UNDEF_PRICE,
@@ -87,7 +88,7 @@ class Price5sState:
     levels: Int64 = field(default_factory=lambda: np.zeros(2, np.int64))
     clock: Int64 = field(default_factory=_new_clock)
     cells: Int64 = field(default_factory=lambda: np.zeros((WINDOW_TICKS, COLUMNS), np.int64))
-    rows: Int64 = field(default_factory=_new_rows)
+    rows: Int64 = field(default_factory=_new_rows, metadata=SCRATCH)  # once those that wait are handed out
 
 
 class OffTickGrid(ValueError):  # noqa: N818 - names the fact
@@ -355,17 +356,19 @@ def price5s(
     yield from _run(records, flow, tick_size, int(ts[-1]), state)
 
 
-def finish(tick_size: int, state: Price5sState) -> Iterator[Int64]:
-    """Close the open bar at its own end, the last ladder held until there.
+def close(until_ns: int, tick_size: int, state: Price5sState) -> Iterator[Int64]:
+    """Close the bars that end by an instant, the last ladder held until there, and hand out what waits.
 
     Args:
+        until_ns: No record before it is to come; ns since the epoch.
         tick_size: Minimum price increment, 1e-9 points.
-        state: Carried state; must not be used again.
+        state: Carried state, advanced in place.
 
     Yields:
         All rows not yet handed out, as ``price5s`` yields them; none when no record was ever seen.
     """
-    if state.clock[_BAR] < 0:
+    clock = state.clock
+    if clock[_BAR] < 0 or (clock[_ROWS] == 0 and until_ns < clock[_BAR] + BAR_NS):
         return
     none, letters, size = np.empty(0, np.int64), np.empty(0, np.uint8), np.empty((2, LEVELS, 0), np.int32)
     records = (
@@ -378,8 +381,9 @@ def finish(tick_size: int, state: Price5sState) -> Iterator[Int64]:
         size,
         size,
     )
-    yield from _run(records, BookFlow.of_nothing(), tick_size, int(state.clock[_BAR]) + BAR_NS, state)
-    yield state.rows[:, : state.clock[_ROWS]]
+    yield from _run(records, BookFlow.of_nothing(), tick_size, until_ns, state)
+    yield state.rows[:, : clock[_ROWS]].copy()
+    clock[_ROWS] = 0
 
 
 def _run(

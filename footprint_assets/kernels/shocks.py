@@ -325,6 +325,27 @@ def shocks(
     return np.concatenate(parts, axis=1) if parts else np.empty((COLUMNS, 0), np.int64)
 
 
+def settled(until_ns: int, tick_size: int, limit_ns: int, state: ShockState) -> Int64:
+    """The shocks that wait for nothing more as no record before an instant is to come.
+
+    Args:
+        until_ns: The instant, at most that up to which the last record's book is known to stand; ns since the epoch.
+        tick_size: Minimum price increment, 1e-9 points.
+        limit_ns: Longest time a recovery is waited for, included, ns.
+        state: Carried state, advanced in place.
+
+    Returns:
+        The shocks, as ``shocks`` returns them.
+    """
+    if state.counters[_SHOCKS] == 0:
+        return np.empty((COLUMNS, 0), np.int64)
+    _look_back(until_ns, state.ladder, state.counters, state.shocks, tick_size)
+    oldest = _settled(until_ns, limit_ns, state.counters, state.shocks)
+    found = state.shocks[:COLUMNS, :oldest].copy()
+    _drop(oldest, state.counters, state.shocks, state.buckets)
+    return found
+
+
 def finish(end_ns: int, tick_size: int, state: ShockState) -> Int64:
     """The shocks that still wait when the records end; what they wait for beyond the end stays unknown.
 
@@ -337,4 +358,11 @@ def finish(end_ns: int, tick_size: int, state: ShockState) -> Int64:
         The shocks, as ``shocks`` returns them. An event group that was never closed is no event.
     """
     _look_back(end_ns, state.ladder, state.counters, state.shocks, tick_size)
+    found = waiting(state)
+    state.counters[[_SHOCKS, _DUE]] = 0
+    return found
+
+
+def waiting(state: ShockState) -> Int64:
+    """The shocks that wait for something more, with what is known of them so far, as ``shocks`` returns them."""
     return state.shocks[:COLUMNS, : state.counters[_SHOCKS]].copy()

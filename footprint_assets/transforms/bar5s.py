@@ -26,6 +26,7 @@ from footprint_assets.transforms.book_batch import (
     SIDES,
     BookBatch,
     BookRowsRefused,
+    bar_end,
     book_batches,
     off_grid,
 )
@@ -97,6 +98,8 @@ class BarStream:
         tick_size_nanos: Minimum price increment, 1e-9 points.
     """
 
+    CARRIED = ("_state", "_ladder", "_symbol", "_last_ns")
+
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
         self._schemas = {key: contracts.load(key).polars_schema for key in (TABLE, BOOK_TABLE)}
@@ -106,6 +109,7 @@ class BarStream:
         self._closed: list[tuple[ClosedBars, dict[str, NDArray[np.int64]]]] = []
         self._ladder = {what: np.zeros((2, LEVELS), np.int64) for what in ("px", "sz", "ct")}
         self._symbol: str | None = None
+        self._last_ns = 0
 
     def push(self, batch: BookBatch) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Take a batch in, and hand out the bars closed so far if there are ``FRAME_BARS`` of them.
@@ -119,7 +123,7 @@ class BarStream:
         Raises:
             BookRowsRefused: If a ladder is off the tick grid.
         """
-        self._symbol = batch.symbol
+        self._symbol, self._last_ns = batch.symbol, batch.last_ns(self._last_ns)
         try:
             closed = scan(
                 batch.ts, batch.action, batch.side, batch.flags, batch.price, batch.size, batch.px, batch.sz, batch.ct,
@@ -134,13 +138,20 @@ class BarStream:
             self._ladder = {what: ladder[:, :, 0] for what, ladder in _rows(batch, shown[-1:]).items()}
         return self._frames(FRAME_BARS)
 
-    def finish(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The bars not handed out yet, the open one included; the stream must not be used again."""
-        self._keep(finish(self._state), None)
+    def close(self, until_ns: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The bars not handed out yet, the open one included where it ends by an instant."""
+        if until_ns >= bar_end(self._last_ns):
+            self._keep(finish(self._state), None)
         return self._frames(0)
+
+    def finish(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The bars not handed out yet, the open one included."""
+        return self.close(bar_end(self._last_ns))
 
     def _keep(self, closed: ClosedBars, batch: BookBatch | None) -> None:
         """Note some closed bars and their last ladders until they are handed out."""
+        if not len(closed):
+            return
         ladder = {
             what: np.repeat(last[:, :, None], len(closed), axis=2) for what, last in self._ladder.items()
         }

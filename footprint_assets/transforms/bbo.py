@@ -24,6 +24,8 @@ class BboStream:
         tick_size_nanos: Minimum price increment, 1e-9 points.
     """
 
+    CARRIED = ("_last", "_symbol")
+
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
         self._schema = contracts.load(TABLE).polars_schema
@@ -53,6 +55,10 @@ class BboStream:
             self._last = best[:, -1:].copy()
         self._waiting.add(np.concatenate((batch.ts[None, shown[change]], best[:, change])))
         return self._frame(self._waiting.take())
+
+    def close(self, until_ns: int) -> pl.DataFrame:  # noqa: ARG002 - a change waits for nothing
+        """The changes not handed out yet."""
+        return self.finish()
 
     def finish(self) -> pl.DataFrame:
         """The changes not handed out yet."""

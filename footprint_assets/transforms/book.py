@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from footprint_assets.calendar import Session
 from footprint_assets.kernels.book_events import F_LAST, LEVELS, UNDEF_PRICE, BookEventState
 from footprint_assets.kernels.book_flow import book_flow
-from footprint_assets.transforms.deliveries import DeliveryTally, in_event_order, merge_deliveries
+from footprint_assets.transforms.deliveries import DeliveryTally, EventOrder, merge_deliveries
 from footprint_assets.transforms.sessions import session_columns
 
 PRICES, SIZES = (
@@ -37,9 +37,44 @@ def clean_book(
     Yields:
         Batches of ``silver.future.market_by_price_10_clean``, sorted by ``ts_event``.
     """
-    state = BookEventState()
-    for batch in in_event_order(merge_deliveries(parts, tally), tally):
-        yield with_book_events(session_columns(batch, session), state)
+    stream = CleanStream(session, tally)
+    for batch in merge_deliveries(parts, tally):
+        yield from stream.push(batch)
+    yield from stream.finish()
+
+
+class CleanStream:
+    """``silver.future.market_by_price_10_clean`` of one contract, batch by batch.
+
+    Args:
+        session: The trade date's session.
+        tally: Receives the rows that did not pass.
+    """
+
+    CARRIED = ("_order", "_state")
+
+    def __init__(self, session: Session, tally: DeliveryTally) -> None:
+        self._session = session
+        self._order = EventOrder(tally)
+        self._state = BookEventState()
+
+    def push(self, batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Take bronze rows in, and hand out the clean ones no later row may come before.
+
+        Args:
+            batch: At least one row of ``bronze.future.market_by_price_10`` in receive order.
+
+        Yields:
+            Clean rows, sorted by ``ts_event``.
+        """
+        yield from map(self._clean, self._order.push(batch))
+
+    def finish(self) -> Iterator[pl.DataFrame]:
+        """The rows that wait when the stream is over."""
+        yield from map(self._clean, self._order.rest())
+
+    def _clean(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return with_book_events(session_columns(rows, self._session), self._state)
 
 
 def with_book_events(batch: pl.DataFrame, state: BookEventState) -> pl.DataFrame:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from footprint_assets.calendar import Session
 from footprint_assets.errors import FootprintError
+from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.kernels.book_events import LEVELS, UNDEF_PRICE, BookEventState
 from footprint_assets.kernels.book_flow import BookFlow, book_flow
 
 SOURCE = "silver.future.market_by_price_10_clean"
 SIDES = ("bid", "ask")
 INPUT_COLUMNS = (
-    "ts_event", "action", "side", "flags", "price", "size", "event_group_id", "symbol",
+    "ts_event", "action", "side", "flags", "price", "size", "symbol",
     *(f"{side}_{what}_{level:02d}" for what in ("px", "sz", "ct") for side in SIDES for level in range(LEVELS)),
 )  # fmt: skip
 """What the book pass needs of ``silver.future.market_by_price_10_clean``."""
@@ -54,7 +55,6 @@ class BookBatch:
         flags: DBN flag bits; int16[n].
         price: Event price, 1e-9 points, ``UNDEF_PRICE`` where absent; int64[n].
         size: Event size, contracts; int64[n].
-        event_group_id: Number of the event the record belongs to; int64[n].
         px: Post-event prices by column, bids first, 1e-9 points, ``UNDEF_PRICE`` where absent; int64[2, 10, n].
         sz: Post-event sizes, contracts, 0 where absent; int32[2, 10, n].
         ct: Post-event order counts, 0 where absent; int32[2, 10, n].
@@ -68,7 +68,6 @@ class BookBatch:
     flags: NDArray[np.int16]
     price: Int64
     size: Int64
-    event_group_id: Int64
     px: Int64
     sz: Int32
     ct: Int32
@@ -77,14 +76,34 @@ class BookBatch:
     def __len__(self) -> int:
         return len(self.ts)
 
+    def last_ns(self, before: int) -> int:
+        """Time of the last record, ns since the epoch; that of the records before where the batch has none."""
+        return int(self.ts[-1]) if len(self.ts) else before
+
+
+def bar_end(last_ns: int) -> int:
+    """End of the five-second bar a record lies in; ns since the epoch.
+
+    Args:
+        last_ns: Time of the record, ns since the epoch.
+    """
+    return (last_ns // BAR_NS + 1) * BAR_NS
+
 
 class BookReader:
-    """Turns the frames of one contract and trade date into batches; carries the book from one to the next."""
+    """Turns the frames of one contract and trade date into batches; carries the book from one to the next.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        session: The trade date's session.
+        symbol: Raw symbol of the contract; that of the first row where ``None``.
+    """
+
+    CARRIED = ("_last_ns", "_symbol", "_state")
+
+    def __init__(self, session: Session, symbol: str | None = None) -> None:
         self._session = session
         self._last_ns = session.window_ns[0]
-        self._symbol: str | None = None
+        self._symbol = symbol
         self._state = BookEventState()
         # Memory touched for the first time costs twice the copying: two sets take turns, one read, one made ahead.
         self._blocks = [{what: np.empty(0, kind) for what, kind in _LADDERS.items()} for _ in range(2)]
@@ -117,7 +136,6 @@ class BookReader:
             flags=flags,
             price=price,
             size=size,
-            event_group_id=frame["event_group_id"].to_numpy(),
             px=px,
             sz=sz,
             ct=ct,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import polars as pl
 
@@ -20,10 +20,24 @@ Frames = pl.DataFrame | tuple[pl.DataFrame, ...]
 
 
 class BookStream(Protocol):
-    """Tables in the making: rows come out as batches go in, the rest at the end; one frame a table."""
+    """Tables in the making: rows come out as batches go in, the rest at the end; one frame a table.
+
+    Attributes:
+        CARRIED: What it hands on from one batch to the next once ``close`` has handed out the rows: names of arrays,
+            numbers, words, and dataclasses or dictionaries of them.
+    """
+
+    CARRIED: ClassVar[tuple[str, ...]]
 
     def push(self, batch: BookBatch) -> Frames:
-        """The rows a batch completes."""
+        """The rows a batch completes, once they are worth a frame."""
+        ...
+
+    def close(self, until_ns: int) -> Frames:
+        """The rows that are complete as no record before an instant is to come, however few.
+
+        Bars end with that of the last record: whether an empty one follows is known with the next record.
+        """
         ...
 
     def finish(self) -> Frames:

@@ -123,38 +123,60 @@ def _largest_count(frames: list[pl.DataFrame], tally: DeliveryTally) -> pl.DataF
     )
 
 
-def in_event_order(
-    batches: Iterable[pl.DataFrame], tally: DeliveryTally, horizon_ns: int = REORDER_HORIZON_NS
-) -> Iterator[pl.DataFrame]:
-    """Put a stream in receive order into event order: stable by ``(ts_event, sequence, record_index)``.
+class EventOrder:
+    """Puts a stream in receive order into event order: stable by ``(ts_event, sequence, record_index)``.
 
     Exchange files arrive nearly sorted, so the order is verified first and mended inside a short horizon only. A batch in
-    order passes as it is, once no later row may come before its last one.
+    order passes as it is, once no later row may come before its last one. Any cut of the stream gives the same rows.
 
     Args:
-        batches: Batches in receive order with ``ts_event``, ``ts_recv``, ``sequence``, ``record_index``.
         tally: Receives late rows: those that come after a later event, and after the horizon.
         horizon_ns: How long rows wait for earlier events, ns.
-
-    Yields:
-        Batches whose concatenation is in event order; any cut of the stream gives the same rows.
     """
-    held: list[pl.DataFrame] = []
-    newest = newest_of_none()
-    for batch in batches:
+
+    CARRIED = ("held", "_newest")
+
+    def __init__(self, tally: DeliveryTally, horizon_ns: int = REORDER_HORIZON_NS) -> None:
+        self._tally, self._horizon_ns = tally, horizon_ns
+        self._held: list[pl.DataFrame] = []
+        self._newest = newest_of_none()
+
+    @property
+    def held(self) -> pl.DataFrame | None:
+        """The rows that wait; None without any."""
+        return pl.concat(self._held) if self._held else None
+
+    @held.setter
+    def held(self, rows: pl.DataFrame | None) -> None:
+        self._held = [] if rows is None else [rows]
+
+    def push(self, batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Take a batch in, and hand out the rows no later one may come before.
+
+        Args:
+            batch: At least one row with ``ts_event``, ``ts_recv``, ``sequence`` and ``record_index``, in receive order;
+                never received before those of an earlier batch.
+
+        Yields:
+            Rows in event order.
+        """
         frame = batch
         ts_event, sequence, index, ts_recv = (_numbers(batch, name) for name in (*EVENT_ORDER, "ts_recv"))
-        late, backwards = event_order(ts_event, sequence, index, ts_recv, horizon_ns, newest)
+        late, backwards = event_order(ts_event, sequence, index, ts_recv, self._horizon_ns, self._newest)
         if late.any():
-            tally.late.append(batch.filter(late))
+            self._tally.late.append(batch.filter(late))
             frame = batch.filter(~late)
-        held.append(frame)
-        edge = int(ts_recv[-1]) - horizon_ns
+        self._held.append(frame)
+        edge = int(ts_recv[-1]) - self._horizon_ns
         if backwards:
-            mended = pl.concat(held).sort(*EVENT_ORDER, maintain_order=True)
+            mended = pl.concat(self._held).sort(*EVENT_ORDER, maintain_order=True)
             cut = int(np.searchsorted(_numbers(mended, "ts_event"), edge))
-            held = [mended[:cut], mended[cut:]]
-        held = [frame for frame in held if frame.height]
-        while held and _numbers(held[0], "ts_event")[-1] < edge:
-            yield held.pop(0)
-    yield from held
+            self._held = [mended[:cut], mended[cut:]]
+        self._held = [frame for frame in self._held if frame.height]
+        while self._held and _numbers(self._held[0], "ts_event")[-1] < edge:
+            yield self._held.pop(0)
+
+    def rest(self) -> Iterator[pl.DataFrame]:
+        """The rows that wait when the stream is over."""
+        while self._held:
+            yield self._held.pop(0)

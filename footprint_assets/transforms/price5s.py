@@ -12,7 +12,14 @@ from footprint_assets import contracts
 from footprint_assets.calendar import Session
 from footprint_assets.kernels import price5s as kernel
 from footprint_assets.settings import PRICE_SCALE
-from footprint_assets.transforms.book_batch import SIDES, BookBatch, BookRowsRefused, book_batches, off_grid
+from footprint_assets.transforms.book_batch import (
+    SIDES,
+    BookBatch,
+    BookRowsRefused,
+    bar_end,
+    book_batches,
+    off_grid,
+)
 
 TABLE = "silver.future.market_by_price_10_price5s"
 
@@ -40,12 +47,15 @@ class Price5sStream:
         tick_size_nanos: Minimum price increment, 1e-9 points.
     """
 
+    CARRIED = ("_state", "_symbol", "_last_ns")
+
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos
         self._schema = contracts.load(TABLE).polars_schema
         self._none = self._schema.to_frame()
         self._state = kernel.Price5sState()
         self._symbol: str | None = None
+        self._last_ns = 0
 
     def push(self, batch: BookBatch) -> pl.DataFrame:
         """The rows that are to be handed out after a batch: those of closed bars, some tens of thousands at a time.
@@ -59,7 +69,7 @@ class Price5sStream:
         Raises:
             BookRowsRefused: If a price is off the tick grid, or the book moved too far within one bar.
         """
-        self._symbol = batch.symbol
+        self._symbol, self._last_ns = batch.symbol, batch.last_ns(self._last_ns)
         try:
             return self._frame(kernel.price5s(
                 batch.ts, batch.action, batch.side, batch.flags, batch.price, batch.px, batch.sz, batch.ct, batch.flow,
@@ -74,9 +84,14 @@ class Price5sStream:
                 remedy="check the root's tick size in the settings",
             ) from error
 
+    def close(self, until_ns: int) -> pl.DataFrame:
+        """The rows not handed out yet, those included whose bar ends by an instant; bars end with the last record's."""
+        until_ns = min(until_ns, bar_end(self._last_ns))
+        return self._frame(kernel.close(until_ns, self._tick_size_nanos, self._state))
+
     def finish(self) -> pl.DataFrame:
         """The rows not handed out yet, the last bar's included, its ladder held to the bar's end."""
-        return self._frame(kernel.finish(self._tick_size_nanos, self._state))
+        return self.close(bar_end(self._last_ns))
 
     def _frame(self, parts: Iterable[NDArray[np.int64]]) -> pl.DataFrame:
         frames = [*map(self._part, parts)]

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from footprint_assets import contracts
 from footprint_assets.calendar import Session
 from footprint_assets.kernels import shocks as kernel
-from footprint_assets.kernels.bar5s import BAR_NS
 from footprint_assets.settings import PRICE_SCALE
-from footprint_assets.transforms.book_batch import BookBatch, WaitingRows, book_batches, ticks
+from footprint_assets.transforms.book_batch import BookBatch, WaitingRows, bar_end, book_batches, ticks
 
 TABLE = "silver.future.market_by_price_10_shocks"
 RECOVERY_LIMIT_NS = 60_000_000_000
@@ -30,6 +29,8 @@ class ShockStream:
         tick_size_nanos: Minimum price increment, 1e-9 points.
         recovery_limit_ns: Longest time a recovery is waited for, included, ns. Rows wait as long for those before them.
     """
+
+    CARRIED = ("_state", "_symbol", "_last_ns")
 
     def __init__(self, tick_size_nanos: int, recovery_limit_ns: int = RECOVERY_LIMIT_NS) -> None:
         self._tick_size_nanos = tick_size_nanos
@@ -53,9 +54,7 @@ class ShockStream:
         Raises:
             BookRowsRefused: If a filled price is off the tick grid.
         """
-        self._symbol = batch.symbol
-        if len(batch.ts):
-            self._last_ns = int(batch.ts[-1])
+        self._symbol, self._last_ns = batch.symbol, batch.last_ns(self._last_ns)
         found = kernel.shocks(
             batch.ts, batch.action, batch.flags, batch.px, batch.sz, batch.flow,
             self._tick_size_nanos, self._limit_ns, self._state,
@@ -63,14 +62,23 @@ class ShockStream:
         self._waiting.add(found)
         return self._frame(self._waiting.take())
 
+    def close(self, until_ns: int) -> pl.DataFrame:
+        """The shocks not handed out yet that wait for nothing more, as no record before an instant is to come."""
+        until_ns = min(until_ns, bar_end(self._last_ns))
+        self._waiting.add(kernel.settled(until_ns, self._tick_size_nanos, self._limit_ns, self._state))
+        return self._frame(self._waiting.take(least=0))
+
+    def waiting(self) -> pl.DataFrame:
+        """The shocks that still wait, with what is known of them so far; they will be handed out later."""
+        return self._frame(kernel.waiting(self._state))
+
     def finish(self) -> pl.DataFrame:
-        """The shocks not handed out yet; what they wait for beyond the last bar is null.
+        """The shocks not handed out yet; what they wait for beyond the last bar is null. The stream is not used again.
 
         The book of the last record stands to the end of its bar, as in every five-second table: a session cut there
         knows of a shock what the bar knew.
         """
-        end_ns = (self._last_ns // BAR_NS + 1) * BAR_NS
-        self._waiting.add(kernel.finish(end_ns, self._tick_size_nanos, self._state))
+        self._waiting.add(kernel.finish(bar_end(self._last_ns), self._tick_size_nanos, self._state))
         return self._frame(self._waiting.take(least=0))
 
     def _frame(self, found: NDArray[np.int64]) -> pl.DataFrame:

@@ -410,6 +410,12 @@ FAULTS = (
         "a break that went nowhere",
         first(SIGNALS, "outcome_8t_240s", "BREAK"),
     ),
+    Fault(
+        "stream_parity",
+        "ERROR",
+        "a microprice one unit in the last place higher",
+        rewritten(BARS, lambda frame: frame.with_columns(pl.col("bar5s_microprice_eob") + 2.0**-40)),
+    ),
     Fault("grid_complete", "ERROR", "a bar left out", rewritten(BARS, lambda frame: frame.filter(ROW != 10))),
     Fault(
         "returns_correlate",

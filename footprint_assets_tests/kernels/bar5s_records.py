@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from itertools import accumulate
 
 import polars as pl
 from hypothesis import strategies as st
@@ -76,7 +75,6 @@ def frame(records):
         "flags": [r.flags for r in records],
         "price": [r.price for r in records],
         "size": [r.size for r in records],
-        "event_group_id": [*accumulate((r.flags & F_LAST != 0 for r in records), initial=0)][:-1],
         "symbol": [SYMBOL] * len(records),
     }
     for j, (what, absent) in enumerate((("px", None), ("sz", 0), ("ct", 0))):

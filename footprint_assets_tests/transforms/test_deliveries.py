@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from footprint_assets.transforms.deliveries import (
     EVENT_ORDER,
+    REORDER_HORIZON_NS,
     DeliveryOrderError,
     DeliveryTally,
-    in_event_order,
+    EventOrder,
     merge_deliveries,
 )
 from footprint_assets_tests.frames import SECOND, rows_of
@@ -64,6 +65,11 @@ def test_a_delivery_that_goes_back_in_receive_time_is_refused():
         merged(trades({"ts_event": 9}, {"ts_event": 3}))
 
 
+def in_event_order(batches, tally, horizon_ns=REORDER_HORIZON_NS):
+    order = EventOrder(tally, horizon_ns)
+    return [frame for batch in batches for frame in order.push(batch)] + list(order.rest())
+
+
 event = st.tuples(st.integers(0, 6), st.integers(0, 2))
 
 
@@ -93,7 +99,7 @@ def test_rows_inside_the_horizon_are_put_in_event_order_and_later_ones_set_aside
         ],
     )
     tally = DeliveryTally()
-    out = pl.concat(list(in_event_order([rows[i : i + 1] for i in range(4)], tally)))
+    out = pl.concat(in_event_order([rows[i : i + 1] for i in range(4)], tally))
     assert (out["ts_event"].to_physical() // SECOND).to_list() == [99, 100, 130]
     assert [frame["record_index"].to_list() for frame in tally.late] == [[3]]
 
