@@ -70,7 +70,7 @@ class MlflowTracker:
 
 def _write(mlflow: ModuleType, client: Any, experiment: str, run: TrackedRun) -> None:
     entities, now = mlflow.entities, time.time_ns() // 1_000_000
-    tags = {IDENTITY: run.identity, "partition": run.partition, "sha256": run.sha256, **run.tags}
+    tags = {IDENTITY: run.identity, **run.facts}
     made = client.create_run(experiment, run_name=run.name, tags={IDENTITY: run.identity})
     run_id = made.info.run_id
     for some in _chunks(tags):

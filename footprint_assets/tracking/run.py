@@ -33,6 +33,7 @@ class TrackedRun:
 
     Args:
         experiment: What was trained, such as ``direction``.
+        root: Product root it was trained of, such as ``ES``.
         partition: The month, ``YYYY-MM-01``.
         sha256: Of the model's bytes.
         params: What it was trained with.
@@ -45,6 +46,7 @@ class TrackedRun:
     """
 
     experiment: str
+    root: str
     partition: str
     sha256: str
     params: Mapping[str, str] = field(default_factory=dict)
@@ -59,15 +61,20 @@ class TrackedRun:
 
     @property
     def identity(self) -> str:
-        """What makes two runs the same: experiment, month and bytes; 32 hexadecimal digits."""
+        """What makes two runs the same: experiment, root, month and bytes; 32 hexadecimal digits."""
         return hashlib.sha256(
-            json.dumps([self.experiment, self.partition, self.sha256]).encode()
+            json.dumps([self.experiment, self.root, self.partition, self.sha256]).encode()
         ).hexdigest()[:32]
 
     @property
     def name(self) -> str:
         """How a person tells it from others of its experiment."""
-        return f"{self.partition[:7]}-{self.sha256[:8]}"
+        return f"{self.root}-{self.partition[:7]}-{self.sha256[:8]}"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Its tags, and what it is a run of."""
+        return {"root": self.root, "partition": self.partition, "sha256": self.sha256, **self.tags}
 
     def published(self) -> TrackedRun:
         """The run as it may leave the process: no secrets in its texts, no number that is not one."""

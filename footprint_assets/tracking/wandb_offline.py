@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +51,7 @@ def _write(wandb: ModuleType, root: Path, project: str, run: TrackedRun) -> None
         id=run.identity,
         dir=root,
         mode="offline",
-        config={"params": dict(run.params), "tags": _tags(run)},
+        config={"params": dict(run.params), "tags": dict(run.facts)},
         reinit="create_new",
         save_code=False,
         # Neither the machine nor the command line is written down, and nothing is printed.
@@ -63,10 +62,6 @@ def _write(wandb: ModuleType, root: Path, project: str, run: TrackedRun) -> None
     made.log(dict(run.metrics))
     made.summary.update({"texts": dict(run.texts)})
     made.finish()
-
-
-def _tags(run: TrackedRun) -> Mapping[str, str]:
-    return {"partition": run.partition, "sha256": run.sha256, **run.tags}
 
 
 def _wandb() -> ModuleType:

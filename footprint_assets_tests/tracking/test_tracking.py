@@ -37,7 +37,7 @@ def run_of(month: str = "2024-06-01", sha256: str = "ab" * 32, **changes: Any) -
         "tags": {"dagster/run_id": "r1", "dagster/partition": month, "feature_spec_sha": "cd" * 32},
         "texts": {"card.md": "# direction"},
     }
-    return TrackedRun("direction", month, sha256, **(facts | changes))
+    return TrackedRun("direction", "ES", month, sha256, **(facts | changes))
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
@@ -131,7 +131,9 @@ def test_a_secret_is_not_written_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [{"experiment": "../evil"}, {"texts": {"../../card.md": ""}}])
 def test_a_name_that_leaves_its_folder_is_refused(names: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="plain word"):
-        TrackedRun(**({"experiment": "direction", "partition": "2024-06-01", "sha256": "ab"} | names))
+        TrackedRun(
+            **({"experiment": "direction", "root": "ES", "partition": "2024-06-01", "sha256": "ab"} | names)
+        )
 
 
 @pytest.mark.parametrize(
