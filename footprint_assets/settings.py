@@ -361,6 +361,9 @@ class ModelSettings(_Group):
     """How the models of level outcomes are trained."""
 
     min_sessions: int = Field(20, gt=1, description="Fewest trade dates with rows to train on.")
+    window_months: int = Field(
+        12, gt=0, description="Most months before its own that a month is learned from."
+    )
     embargo_sessions: int = Field(
         3,
         ge=0,
@@ -493,6 +496,10 @@ class AutomationSettings(_Group):
     )
     daily_at: dt.time = Field(
         dt.time(6, 30), description="When the trade date of the day before is run, ET, to the minute."
+    )
+    monthly_at: dt.time = Field(
+        dt.time(10, 0),
+        description="When it is looked whether the month before can be learned from, ET, to the minute.",
     )
     scrub_day: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = Field(
         "SAT", description="Day of the week the whole lake is compared with its hashes."

@@ -52,13 +52,13 @@ class Candidate:
     Args:
         month: The month it was made for: it learned from what was over before.
         model: The model.
-        last_session: Trade date, as a number of the calendar, of the last rows it learned from.
+        last_session_date: Last trade date it learned from.
         sha256: Of its text as it was published.
     """
 
     month: dt.date
     model: Model
-    last_session: int
+    last_session_date: dt.date
     sha256: str
 
 
@@ -69,6 +69,7 @@ def decide(
     rows: pl.DataFrame,
     features_sha256: str,
     settings: JudgingSettings,
+    lost: str = "",
 ) -> dict[str, object]:
     """Say which model of a head is in use after a month.
 
@@ -82,6 +83,7 @@ def decide(
         rows: Rows of `training_set` of the month.
         features_sha256: Of the allow list the rows were made by.
         settings: Draws, the p-value and fewest rows.
+        lost: Why a champion there was is not at hand any more; empty where there was none.
 
     Returns:
         One row of `champion`. ``difference`` is the challenger's loss less the champion's.
@@ -96,7 +98,7 @@ def decide(
     own = row_losses(head, judged, challenger.model.predict(judged, features_sha256))
     facts["challenger_loss"] = float(own.mean()) if own.size else None
     if champion is None:
-        return facts | _verdict(challenger, "the first model", is_promoted=True)
+        return facts | _verdict(challenger, lost or "the first model", is_promoted=True)
     if champion.model.features_sha256 != features_sha256:
         reason = "the champion reads another list of features"
         return facts | _verdict(challenger, reason, is_promoted=True)
@@ -142,7 +144,7 @@ def faults_of(challenger: Candidate, rows: pl.DataFrame, features_sha256: str) -
         return faults
     if challenger.model.sha256 != challenger.sha256:
         faults.append("its text is not the one that was published")
-    if rows.height and challenger.last_session >= int(rows["session"].min()):  # type: ignore[arg-type]
+    if rows.filter(pl.col("session_date") <= challenger.last_session_date).height:
         faults.append("it has learned from the trade dates it would be judged on")
     said = challenger.model.predict(rows, features_sha256) if rows.height else pl.DataFrame()
     if not all(column.is_finite().all() for column in said):

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from footprint_assets.ml.features import FeaturesDiffer
-from footprint_assets.ml.retrieval import KNOTS, Index, Space
+from footprint_assets.ml.retrieval import KNOTS, SEGMENT, Index, Space
 from footprint_assets.settings import RetrievalSettings
 
 
@@ -52,17 +52,23 @@ def index_rows(index: Index) -> pl.DataFrame:
     )
 
 
-def index_of(rows: pl.DataFrame, space: Space, settings: RetrievalSettings) -> Index:
-    """The index that ``index_rows`` gave these rows for.
+def index_of(space_table: pl.DataFrame, rows: pl.DataFrame, settings: RetrievalSettings) -> Index | None:
+    """The index that ``space_rows`` and ``index_rows`` gave these rows for.
 
     Args:
-        rows: Rows of `retrieval_index`, in the order of the table; may be none.
-        space: The space of the same month.
+        space_table: Rows of `retrieval_space`; may be none.
+        rows: Rows of `retrieval_index` of the same month, in the order of the table; may be none.
         settings: How many neighbours, of how many trade dates, and how they count.
+
+    Returns:
+        The index; ``None`` where there is no space, because nothing was known before the month.
 
     Raises:
         FeaturesDiffer: The rows were placed in a space of another allow list, or of another size.
     """
+    if space_table.is_empty():
+        return None
+    space = space_of(space_table)
     width = len(space.features)
     others = [sha for sha in rows["features_sha256"].unique().sort() if sha != space.features_sha256]
     sizes = set(rows["vector"].list.len().unique().to_list()) - {width}
@@ -77,5 +83,5 @@ def index_of(rows: pl.DataFrame, space: Space, settings: RetrievalSettings) -> I
             remedy="make the month's retrieval tables again with today's features.",
         )
     vectors = rows["vector"].explode().to_numpy() if rows.height else np.zeros(0)
-    facts = rows.drop("vector", "features_sha256")
+    facts = rows.select("episode_id", "session", *SEGMENT, "label_end_ts", "outcome")
     return Index(facts, space, vectors.astype(np.float32).reshape(rows.height, width), settings)
