@@ -12,21 +12,22 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from footprint_assets.attempts import Attempt, Place
+from footprint_assets.attempts import PLACE_COLUMNS, Attempt, Place, places
 from footprint_assets.errors import ExtraMissing
-from footprint_assets.learned import Learned, NothingLearned
+from footprint_assets.gold_contracts import TRAINING_SET
+from footprint_assets.learned import Learned
 from footprint_assets.ml.calibrators import calibrate
 from footprint_assets.ml.features import allowed
 from footprint_assets.ml.heads import BIN_ENDS, HEADS
+from footprint_assets.ml.out_of_fold import head_columns, retrieval_columns
 from footprint_assets.ml.retrieval import OUTCOMES, Neighbours
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import TableInput
 
-TRAINING_SET = "ml.future.training_set"
 TIMES_SHOWN = (6, 9, 12)
 """Time bins a table shows; all are in the JSON."""
 
-_FACTS = ("episode_id", "strength_signed_pts", "first_passage_share")
+_FACTS = (*PLACE_COLUMNS, "strength_signed_pts", "first_passage_share")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Similar:
             s, null where none came), ``strength_signed_pts``, ``distance`` in the space, ``share`` of the weight of all.
         chances: Of each outcome among them, drawn to the base rate; ``None`` where nothing was over by then.
         effective: Number of equal neighbours that would say as much.
+        places: Where and when each of them was made, by name.
     """
 
     attempt: Attempt
@@ -47,6 +49,7 @@ class Similar:
     like: pl.DataFrame
     chances: Mapping[str, float | None]
     effective: float
+    places: Mapping[str, Place]
 
     def as_json(self) -> dict[str, object]:
         """Everything as JSON values."""
@@ -182,16 +185,19 @@ def similar(bench: Workbench, attempt: Attempt) -> Similar:
         FeaturesDiffer: The index was made for other features than the attempt's.
     """
     learned = Learned(bench, attempt.month, attempt.root)
-    index = learned.index()
+    index, month = learned.index(), learned.index_month
+    if index is None or month is None:
+        raise learned.nothing()
     found = index.ask(attempt.row)
     rows = index.rows[found.rows.tolist()]
     facts = _facts(bench, attempt.root, rows["episode_id"].to_list())
+    made = {place.episode_id: place for place in places(facts)}
     total = float(found.weight.sum()) or 1.0
     horizon = bench.settings.labels.primary_horizon_seconds
     like = (
         rows.select("episode_id", pl.col("outcome").cast(pl.String))
         .with_columns(
-            pl.Series("decision", [Place.of(name).words for name in rows["episode_id"]], pl.String),
+            pl.Series("decision", [_words(made, name) for name in rows["episode_id"]], pl.String),
             pl.Series("distance", found.distance.tolist(), pl.Float64),
             pl.Series("share", (found.weight / total).tolist(), pl.Float64),
         )
@@ -199,7 +205,7 @@ def similar(bench: Workbench, attempt: Attempt) -> Similar:
         .with_columns((pl.col("first_passage_share").abs() * horizon).alias("passage_s"))
         .select("episode_id", "decision", "outcome", "passage_s", "strength_signed_pts", "distance", "share")
     )
-    return Similar(attempt, learned.index_month, like, _chances(found), found.effective)
+    return Similar(attempt, month, like, _chances(found), found.effective, made)
 
 
 def predict(bench: Workbench, attempt: Attempt) -> Prediction:
@@ -213,50 +219,26 @@ def predict(bench: Workbench, attempt: Attempt) -> Prediction:
         NothingLearned: There is neither a model in use nor an index by the attempt's month.
         FeaturesDiffer: A model was made for other features than the attempt's.
     """
-    learned, features = Learned(bench, attempt.month, attempt.root), allowed()
-    champions = learned.champions()
-    said = [attempt.row.select("episode_id", "session", "session_date", "level_type", "decision_ts")]
+    learned, sha256 = Learned(bench, attempt.month, attempt.root), allowed().sha256
+    index, models = learned.index(), learned.champions()
+    said = [attempt.row]
     used = {}
     for head in HEADS.values():
-        made = champions.get(head.name)
+        in_use = models.get(head.name)
         try:
-            columns = made.model.predict(attempt.row, features.sha256) if made else None
-        except ExtraMissing:  # the past setups answer alone, as they do for a table
-            columns = None
-        if made and columns is not None:
-            used[head.name] = made.month
-        said.append(columns if columns is not None else _unknown(head.columns))
-    try:
-        index = learned.index()
-        found = index.ask(attempt.row)
-        said.append(_retrieval(found))
-    except NothingLearned:
-        if not used:
-            raise
-        said.append(_unknown((*_RETRIEVAL, "retrieval_effective")))
+            columns = head_columns(head, in_use.model if in_use else None, attempt.row, sha256)
+        except ExtraMissing:  # the past setups answer alone, as they do where no model was trained
+            in_use, columns = None, head_columns(head, None, attempt.row, sha256)
+        said.append(columns)
+        if in_use:
+            used[head.name] = in_use.month
+    if not used and index is None:
+        raise learned.nothing()
+    said.append(retrieval_columns(index, attempt.row, sha256))
     row = calibrate(
-        pl.concat(said, how="horizontal"), learned.calibrators(), features.sha256, bench.settings.judging
-    )
-    horizon = bench.settings.labels.primary_horizon_seconds
-    return Prediction(attempt, used, _plain(row), horizon)
-
-
-_RETRIEVAL = tuple(f"retrieval_p_{outcome.lower()}" for outcome in OUTCOMES)
-
-
-def _unknown(columns: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame({name: [None] for name in columns}, schema=dict.fromkeys(columns, pl.Float64))
-
-
-def _retrieval(found: Neighbours) -> pl.DataFrame:
-    chances = zip(_RETRIEVAL, found.chances.tolist(), strict=True)
-    return pl.DataFrame({**dict(chances), "retrieval_effective": found.effective}).fill_nan(None)
-
-
-def _plain(row: pl.DataFrame) -> dict[str, object]:
-    """Its numbers and words, without what tells the attempt."""
-    (values,) = row.drop("session", "session_date", "level_type", "decision_ts", "episode_id").to_dicts()
-    return values
+        pl.concat(said, how="horizontal"), learned.calibrators(), sha256, bench.settings.judging
+    ).drop(attempt.row.columns)
+    return Prediction(attempt, used, row.row(0, named=True), bench.settings.labels.primary_horizon_seconds)
 
 
 def _chances(found: Neighbours) -> dict[str, float | None]:
@@ -265,10 +247,15 @@ def _chances(found: Neighbours) -> dict[str, float | None]:
 
 
 def _facts(bench: Workbench, root: str, episodes: Sequence[str]) -> pl.DataFrame:
-    """How far and how soon price went, of attempts by name."""
-    months = sorted({Place.of(name).trade_date.replace(day=1) for name in episodes})
+    """Where and when attempts were made, how far and how soon price went, by name, which begins with the trade date."""
+    months = sorted({dt.date.fromisoformat(name[:10]).replace(day=1) for name in episodes})
     table = TableInput(bench.lake, TRAINING_SET, tuple(months), optional=True)
     return table.frame(root, _FACTS, pl.col("episode_id").is_in(list(episodes)))
+
+
+def _words(made: Mapping[str, Place], name: str) -> str:
+    """An attempt as a person names it; its name where its row is not in the lake any more."""
+    return made[name].words if name in made else name
 
 
 def _named(attempt: Attempt) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,7 +24,8 @@ BAR_S = 5
 EVENING = dt.time(18)
 """From then on a wall time belongs to the next trade date."""
 
-_EPISODE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})_([A-Z0-9]+)_([A-Z][A-Z0-9_]*)_([0-9]+)")
+PLACE_COLUMNS = ("episode_id", "session_date", "contract", "level_type", "decision_ts")
+"""Columns of `training_set` that say where and when an attempt was made."""
 
 
 class NoSuchAttempt(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -34,7 +34,7 @@ class NoSuchAttempt(FootprintError):  # noqa: N818 - names the fact a reader mee
 
 @dataclass(frozen=True)
 class Place:
-    """Where and when an attempt was made, as its name says.
+    """Where and when an attempt was made.
 
     Args:
         episode_id: Its name.
@@ -50,25 +50,6 @@ class Place:
     level: str
     decision_ns: int
 
-    @classmethod
-    def of(cls, episode_id: str) -> Place:
-        """Read the name of an attempt.
-
-        Raises:
-            ValueError: It is none.
-        """
-        parts = _EPISODE.fullmatch(episode_id)
-        if parts is None:
-            raise ValueError(f"{episode_id!r} is no name of an attempt")
-        trigger = int(parts[4])
-        return cls(
-            episode_id,
-            dt.date.fromisoformat(parts[1]),
-            parts[2],
-            parts[3],
-            trigger + BAR_S * NANOS_PER_SECOND,
-        )
-
     @property
     def clock(self) -> str:
         """Time of the decision in New York."""
@@ -79,6 +60,20 @@ class Place:
     def words(self) -> str:
         """The attempt as a person names it."""
         return f"{self.trade_date} {self.clock} ET {self.contract} {self.level}"
+
+
+def places(rows: pl.DataFrame) -> list[Place]:
+    """Where and when the attempts of rows were made.
+
+    Args:
+        rows: Rows with :data:`PLACE_COLUMNS`.
+    """
+    return [
+        Place(*facts)
+        for facts in rows.select(
+            *PLACE_COLUMNS[:3], pl.col("level_type").cast(pl.String), pl.col("decision_ts").cast(pl.Int64)
+        ).iter_rows()
+    ]
 
 
 @dataclass(frozen=True)
@@ -140,8 +135,8 @@ def find_attempt(bench: Workbench, day: dt.date, level: str, at: dt.time, root: 
         decided = found.filter(pl.col("decision_ts").cast(pl.Int64) < until)
         if decided.height:
             last = decided.sort("decision_ts", "episode_id")[-1]
-            row = training_rows(last, features, labels)
-            place = Place.of(row["episode_id"].item())
+            row = training_rows(last, features, labels).rename({"symbol": "contract"})
+            (place,) = places(row)
             return Attempt(place, root, float(last["level_price"].item()), row)
     raise _none(day, level, at, root, found)
 
@@ -163,31 +158,31 @@ def _none(day: dt.date, level: str, at: dt.time, root: str, found: pl.DataFrame 
     if found.is_empty():
         remedy = f"footprint-assets show {LEVELS_SIGNALS} --date {day} shows the levels with attempts."
     else:
-        first = Place.of(found.sort("decision_ts")["episode_id"][0])
+        first, *_ = places(found.rename({"symbol": "contract"}).sort("decision_ts"))
         remedy = f"ask for {first.clock} ET, the first of the trade date, or later."
     return NoSuchAttempt("There is no attempt at this level by then.", where=where, remedy=remedy)
 
 
-def paths_of(bench: Workbench, episodes: Iterable[str]) -> dict[str, pl.DataFrame]:
+def paths_of(bench: Workbench, attempts: Iterable[Place]) -> dict[str, pl.DataFrame]:
     """How price went around attempts.
 
     Args:
         bench: The lake.
-        episodes: Names of attempts.
+        attempts: Where and when.
 
     Returns:
-        By name ``second`` (end of each five-second bar, from the decision) and ``distance_pts`` (of the microprice from the
+        By name of the attempt ``second`` (end of each five-second bar, from the decision) and ``distance_pts`` (of the microprice from the
         level, above 0 beyond it), by ``second``. An attempt whose bars are not in the lake is left out.
     """
     of_table: dict[tuple[str, dt.date], list[Place]] = {}
-    for place in map(Place.of, episodes):
+    for place in attempts:
         key = contracts.level_key(APPROACH, place.level)
         of_table.setdefault((key, place.trade_date), []).append(place)
     found: dict[str, pl.DataFrame] = {}
-    for (key, day), places in of_table.items():
+    for (key, day), of_day in of_table.items():
         table = TableInput(bench.lake, key, (day,), optional=True)
         published = set(table.symbols())
-        for place in places:
+        for place in of_day:
             if place.contract in published:
                 rows = table.frame(
                     place.contract,

@@ -11,20 +11,18 @@ from functools import cached_property
 
 import polars as pl
 
+from footprint_assets.assets.judging import CALIBRATOR, CHAMPION, INDEX, SPACE
 from footprint_assets.errors import FootprintError
+from footprint_assets.gold_contracts import MODELS
 from footprint_assets.lake import Lake
 from footprint_assets.ml import calibrators
 from footprint_assets.ml.artefacts import model_of
 from footprint_assets.ml.features import FeaturesDiffer, allowed
 from footprint_assets.ml.heads import HEADS, Head, Model
 from footprint_assets.ml.retrieval import Index
-from footprint_assets.ml.retrieval_rows import index_of, space_of
+from footprint_assets.ml.retrieval_rows import index_of
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import TableInput
-
-MODEL = "ml.future.model_{head}"
-CHAMPION, CALIBRATOR = "ml.future.champion", "ml.future.calibrator"
-SPACE, INDEX = "ml.future.retrieval_space", "ml.future.retrieval_index"
 
 
 class NothingLearned(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -82,40 +80,42 @@ class Learned:
         Raises:
             PartitionMissing: The table of the month is not published.
         """
-        return model_of(head.name, self.rows(MODEL.format(head=head.name), month))
+        return model_of(head.name, self.rows(MODELS[head.name], month))
 
     @cached_property
-    def index_month(self) -> dt.date:
-        """The month of the index of past setups.
+    def index_month(self) -> dt.date | None:
+        """The month of the index of past setups; ``None`` where there is none by this month."""
+        return newest(self.bench.lake, INDEX, self.root, by=self.month)
+
+    def index(self) -> Index | None:
+        """Past setups: the episodes before the index's month; ``None`` where there are none.
 
         Raises:
-            NothingLearned: There is none by this month.
-        """
-        month = newest(self.bench.lake, INDEX, self.root, by=self.month)
-        if month is None:
-            raise NothingLearned(
-                "There is no index of past setups by this month.",
-                where={"table": INDEX, "root": self.root, "month": f"{self.month:%Y-%m}"},
-                remedy=f"footprint-assets learn --start {self.month:%Y-%m} --end {self.month:%Y-%m}",
-            )
-        return month
-
-    def index(self) -> Index:
-        """Past setups: the episodes before the index's month.
-
-        Raises:
-            NothingLearned: There is no index by this month.
             FeaturesDiffer: The index was made for other features than today's.
         """
         month = self.index_month
-        space = space_of(self.rows(SPACE, month))
-        if space.features_sha256 != (today := allowed().sha256):
+        if month is None:
+            return None
+        found = index_of(self.rows(SPACE, month), self.rows(INDEX, month), self.bench.settings.retrieval)
+        if found is not None and found.space.features_sha256 != (today := allowed().sha256):
             raise FeaturesDiffer(
-                "The index was made for another list of features.",
-                where={"month": f"{month:%Y-%m}", "index": space.features_sha256[:12], "today": today[:12]},
-                remedy=f"footprint-assets learn --start {month:%Y-%m} --end {month:%Y-%m}",
+                "The past setups were placed by another list of features.",
+                where={
+                    "month": f"{month:%Y-%m}",
+                    "index": found.space.features_sha256[:12],
+                    "today": today[:12],
+                },
+                remedy=learn(month),
             )
-        return index_of(self.rows(INDEX, month), space, self.bench.settings.retrieval)
+        return found
+
+    def nothing(self) -> NothingLearned:
+        """Why there is no answer."""
+        return NothingLearned(
+            "Nothing was learned of earlier months by this one.",
+            where={"table": INDEX, "root": self.root, "month": f"{self.month:%Y-%m}"},
+            remedy=f"{learn(self.month)}, after the months before it.",
+        )
 
     def calibrators(self) -> pl.DataFrame:
         """Rows of `calibrator`; none where there is none by this month."""
@@ -129,6 +129,11 @@ class Learned:
             PartitionMissing: It is not published.
         """
         return TableInput(self.bench.lake, table, (month,)).frame(self.root)
+
+
+def learn(month: dt.date) -> str:
+    """The command that makes the tables of a month."""
+    return f"footprint-assets learn --start {month:%Y-%m} --end {month:%Y-%m}"
 
 
 def newest(

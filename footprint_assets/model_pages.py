@@ -10,10 +10,19 @@ import numpy as np
 import polars as pl
 
 from footprint_assets.asked import Prediction, predict, similar
-from footprint_assets.attempts import Attempt, Place, find_attempt, paths_of
+from footprint_assets.assets.judging import (
+    ABLATION,
+    CALIBRATION_REPORT,
+    DRIFT_REPORT,
+    MODEL_CARD,
+    PREDICTIONS,
+    RETRIEVAL_REPORT,
+)
+from footprint_assets.attempts import PLACE_COLUMNS, Attempt, find_attempt, paths_of, places
 from footprint_assets.errors import ExtraMissing
+from footprint_assets.gold_contracts import MODELS, TRAINING_SET
 from footprint_assets.lake import PartitionMissing
-from footprint_assets.learned import Learned
+from footprint_assets.learned import Learned, learn
 from footprint_assets.ml.curves import coverage_curve, lift_curve
 from footprint_assets.ml.explain import EXPLAINED, contributions, importance
 from footprint_assets.ml.features import allowed
@@ -27,14 +36,11 @@ from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 from footprint_assets.tables import TableInput
 
-PREDICTIONS, TRAINING_SET, CARDS, CALIBRATION = (
-    f"ml.future.{name}" for name in ("predictions", "training_set", "model_card", "calibration_report")
-)
 REPORTS = {
-    "Scores and calibration": CALIBRATION,
-    "Setups like this one": "ml.future.retrieval_report",
-    "Without a family of features": "ml.future.ablation",
-    "Drift": "ml.future.drift_report",
+    "Scores and calibration": CALIBRATION_REPORT,
+    "Setups like this one": RETRIEVAL_REPORT,
+    "Without a family of features": ABLATION,
+    "Drift": DRIFT_REPORT,
 }
 """Reports of the model page by their heading."""
 SIGNALS_SHOWN = 6
@@ -47,8 +53,8 @@ _SUBJECTS = ("p_tradeable", "p_break")
 
 def model_tables() -> tuple[str, ...]:
     """Dataset keys of the tables the model page shows."""
-    models = (f"ml.future.model_{head}" for head in EXPLAINED)
-    return (PREDICTIONS, TRAINING_SET, *models, *REPORTS.values(), CARDS)
+    models = (MODELS[head] for head in EXPLAINED)
+    return (PREDICTIONS, TRAINING_SET, *models, *REPORTS.values(), MODEL_CARD)
 
 
 def write_model_page(settings: Settings, month: dt.date, root: str, out: Path, *, simulated: bool) -> None:
@@ -70,10 +76,10 @@ def write_model_page(settings: Settings, month: dt.date, root: str, out: Path, *
         raise NothingToDraw(
             f"There are no predictions of {root} in {month:%Y-%m}.",
             where={"table": PREDICTIONS, "month": f"{month:%Y-%m}", "root": root},
-            remedy=f"footprint-assets learn --start {month:%Y-%m} --end {month:%Y-%m}",
+            remedy=learn(month),
         )
     reports = {title: rows for title, key in REPORTS.items() if (rows := _published(learned, key)).height}
-    cards = _published(learned, CARDS)
+    cards = _published(learned, MODEL_CARD)
     families, signals = _explained(learned, predictions)
     tables = ModelTables(
         figures=_figures(predictions, reports.get("Scores and calibration")),
@@ -108,7 +114,10 @@ def write_setups_page(bench: Workbench, attempt: Attempt, out: Path, *, simulate
     setups = Setups(
         asked,
         like.select(ATTEMPT_COLUMNS),
-        paths_of(bench, [attempt.place.episode_id, *like["episode_id"]]),
+        paths_of(
+            bench,
+            [attempt.place, *(found.places[name] for name in like["episode_id"] if name in found.places)],
+        ),
         _barrier_pts(bench.settings, attempt.root),
         [
             Figure("Level", f"{attempt.level_price:.2f}"),
@@ -129,14 +138,11 @@ def last_attempts(bench: Workbench, month: dt.date, root: str) -> list[Attempt]:
         month: First day of the month.
         root: Product root.
     """
-    rows = TableInput(bench.lake, TRAINING_SET, (month,)).frame(
-        root, ("episode_id", "level_type", "decision_ts", "session_date")
-    )
+    rows = TableInput(bench.lake, TRAINING_SET, (month,)).frame(root, PLACE_COLUMNS)
     last = rows.sort("decision_ts").group_by("level_type", maintain_order=True).last().sort("level_type")
-    places = map(Place.of, last["episode_id"])
     return [
         find_attempt(bench, place.trade_date, place.level, dt.time.fromisoformat(place.clock), root)
-        for place in places
+        for place in places(last)
     ]
 
 
@@ -222,29 +228,30 @@ def _explained(
         except (ExtraMissing, PartitionMissing):
             continue
         families[name] = importance(parts)
-        signals[name] = _boldest(name, predictions, rows["episode_id"], parts)
+        signals[name] = _boldest(name, predictions, rows.select("episode_id", "contract"), parts)
     return families, signals
 
 
-def _boldest(head: str, predictions: pl.DataFrame, episodes: pl.Series, parts: pl.DataFrame) -> Signals:
+def _boldest(head: str, predictions: pl.DataFrame, known: pl.DataFrame, parts: pl.DataFrame) -> Signals:
     column = {"tradeability": "p_tradeable", "direction": "p_break", "strength": "strength_q50_pts"}[head]
     middle = 0.0 if head == "strength" else 0.5
     told = (
-        predictions.select("episode_id", pl.col("outcome").cast(pl.String), pl.col(column).alias("value"))
+        predictions.join(known, on="episode_id")
+        .select(*PLACE_COLUMNS, pl.col("outcome").cast(pl.String), pl.col(column).alias("value"))
         .drop_nulls("value")
         .sort((pl.col("value") - middle).abs(), "episode_id", descending=[True, False])
         .head(SIGNALS_SHOWN)
     )
-    place = {name: number for number, name in enumerate(episodes)}
+    row = {name: number for number, name in enumerate(known["episode_id"])}
     said = [
         f"{column} {value:+.2f}" if head == "strength" else f"{column} {value:.0%}" for value in told["value"]
     ]
     facts = told.select("episode_id", "outcome").with_columns(
-        pl.Series("decision", [Place.of(name).words for name in told["episode_id"]], pl.String),
+        pl.Series("decision", [place.words for place in places(told)], pl.String),
         pl.Series("said", said, pl.String),
     )
     unit = "points" if head == "strength" else "log odds, before calibration"
-    return Signals(unit, facts, parts[[place[name] for name in told["episode_id"]]])
+    return Signals(unit, facts, parts[[row[name] for name in told["episode_id"]]])
 
 
 def _asked(bench: Workbench, attempt: Attempt) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """What is shown and written down of a month's models, as Dagster assets: two pages, and the runs of the tracker.
 
-They stand after the tables of the month, in a group of their own. Nothing stands after them: a page or a tracker that fails
-takes no table along.
+They stand after the tables of the month, in the group of the pages. Nothing stands after them: a page or a tracker that
+fails takes no table along. The pages are made when somebody asks; the tracker writes in the job of the month.
 """
 
 import datetime as dt
@@ -10,15 +10,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from footprint_assets.assets.judging import CALIBRATION_REPORT, INDEX, MODEL_CARD, PREDICTIONS, SPACE
 from footprint_assets.errors import FootprintError
+from footprint_assets.gold_contracts import MODELS, TRAINING_SET
 from footprint_assets.lake_asset import WORKBENCH
-from footprint_assets.learned import INDEX, MODEL, SPACE
-from footprint_assets.ml.heads import HEADS
 from footprint_assets.model_pages import (
-    CALIBRATION,
-    CARDS,
-    PREDICTIONS,
-    TRAINING_SET,
     last_attempts,
     model_tables,
     write_model_page,
@@ -27,18 +23,14 @@ from footprint_assets.model_pages import (
 from footprint_assets.partitions import MONTH_PARTITIONS
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
-from footprint_assets.tracked_runs import track
+from footprint_assets.tracked_runs import TRACKED_RUNS, track
 from footprint_assets.tracking import tracking_root
-
-TRACKED_RUNS = "page.future.tracked_runs"
-"""Key of the asset that writes down the trainings of a month."""
 
 Make = Callable[[dg.AssetExecutionContext, Workbench, dt.date], dict[str, dg.MetadataValue]]
 
 
 def build_month_page_assets() -> list[dg.AssetsDefinition]:
     """Make the assets: the page of the models, the pages of setups, the tracked runs of a month."""
-    models = tuple(MODEL.format(head=head) for head in HEADS)
     return [
         _asset(
             "page.future.models",
@@ -58,7 +50,7 @@ def build_month_page_assets() -> list[dg.AssetsDefinition]:
         ),
         _asset(
             TRACKED_RUNS,
-            (*models, CALIBRATION, CARDS),
+            (*MODELS.values(), CALIBRATION_REPORT, MODEL_CARD),
             "Writes down the trainings of the month with the tracker of the settings; one that is there already is no "
             "second run.",
             "tracking",

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from footprint_assets.assets.judging import CALIBRATION_REPORT, MODEL_CARD
+from footprint_assets.gold_contracts import MODELS
 from footprint_assets.lake import Manifest
-from footprint_assets.learned import MODEL
-from footprint_assets.ml.heads import HEADS
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import TableInput
 from footprint_assets.tracking import TrackedRun, tracker_of
 
-CALIBRATION, CARDS = "ml.future.calibration_report", "ml.future.model_card"
+TRACKED_RUNS = "page.future.tracked_runs"
+"""Key of the asset that writes down the trainings of a month."""
+
 SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "tradeability": ("p_tradeable",),
     "direction": ("p_break",),
@@ -40,8 +42,8 @@ class Tracked:
 
 def models_of(month: dt.date, bench: Workbench) -> Iterator[tuple[str, str, Manifest]]:
     """Every model of a month that was trained: head, product root, manifest of its table."""
-    for head in HEADS:
-        manifests = bench.lake.manifests(MODEL.format(head=head), month)
+    for head, key in MODELS.items():
+        manifests = bench.lake.manifests(key, month)
         for root, manifest in sorted(manifests.items()):
             if manifest.rows:
                 yield head, root, manifest
@@ -80,8 +82,7 @@ def run_of(
         manifest: Of the model's table.
         run_id: Dagster's run; that of the manifest where empty.
     """
-    key = MODEL.format(head=head)
-    facts = _rows(bench, key, month, root).drop("text", "features").row(0, named=True)
+    facts = _rows(bench, MODELS[head], month, root).drop("text", "features").row(0, named=True)
     sizes = {name: float(facts[name]) for name in ("rows", "sessions")}
     return TrackedRun(
         experiment=head,
@@ -89,10 +90,10 @@ def run_of(
         partition=month.isoformat(),
         sha256=facts["sha256"],
         params={name: str(value) for name, value in bench.settings.models.model_dump().items()},
-        metrics=sizes | _metrics(_rows(bench, CALIBRATION, month, root), SUBJECTS[head]),
+        metrics=sizes | _metrics(_rows(bench, CALIBRATION_REPORT, month, root), SUBJECTS[head]),
         tags={
             "dagster/run_id": run_id or manifest.lineage.run_id,
-            "dagster/asset_key": key.replace(".", "/"),
+            "dagster/asset_key": MODELS[head].replace(".", "/"),
             "dagster/partition": month.isoformat(),
             "feature_spec_sha": facts["features_sha256"],
             "data_versions": " ".join(
@@ -103,7 +104,7 @@ def run_of(
             "train_first_session": str(facts["first_session_date"]),
             "train_last_session": str(facts["last_session_date"]),
         },
-        texts=_card(_rows(bench, CARDS, month, root), head),
+        texts=_card(_rows(bench, MODEL_CARD, month, root), head),
     )
 
 

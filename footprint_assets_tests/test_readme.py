@@ -40,6 +40,10 @@ ELSEWHERE = {
     "footprint-assets backfill": "footprint_assets_tests/test_backfill.py",
     "footprint-assets prune-runs": "footprint_assets_tests/test_prune.py",
     "footprint-assets sync-catalog": "footprint_assets_tests/test_catalog.py",
+    "footprint-assets similar": "footprint_assets_tests/test_asked.py",
+    "footprint-assets predict": "footprint_assets_tests/test_asked.py",
+    "footprint-assets page models": "footprint_assets_tests/test_asked.py",
+    "footprint-assets page setups": "footprint_assets_tests/test_asked.py",
 }
 """Commands that are not run here, and what runs them."""
 
