@@ -47,7 +47,7 @@ def build_definitions(
             with_deadline(asset, settings.quality.fresh_by)
             for asset in build_assets(tables(settings), lookback(settings.history), runs)
         ]
-        + build_month_assets(MONTH_TABLES, settings)
+        + build_month_assets(MONTH_TABLES, settings, runs)
         + build_page_assets(settings)
         + build_month_page_assets(),
         asset_checks=[build_asset_check(check) for check in CHECKS],

@@ -405,21 +405,28 @@ def scrub(start: Start = None, end: End = None, as_json: Json = False) -> None:
 
 @app.command()
 def status(start: Start = None, end: End = None, as_json: Json = False) -> None:
-    """Show which trade dates of each table are current, empty, stale or missing."""
+    """Show which trade dates, or months, of each table are current, empty, stale or missing."""
     from footprint_assets.resources import Workbench
+    from footprint_assets.status import month_status
     from footprint_assets.status import status as states_of_dates
 
-    states = states_of_dates(Workbench(_settings()), start, end)
+    bench = Workbench(_settings())
+    dates = {str(day): tables for day, tables in states_of_dates(bench, start, end).items()}
+    months = {f"{month:%Y-%m}": tables for month, tables in month_status(bench, start, end).items()}
     if as_json:
-        console.line(json.dumps({str(day): tables for day, tables in states.items()}, indent=2))
+        console.line(json.dumps(dates | months, indent=2))
         return
-    if not states:
+    if not dates and not months:
         console.line("No trade date is published or covered by the drop folder.")
         return
     shown: tuple[State, ...] = ("current", "empty", "stale", "missing")
     console.table(
         ["table", *shown],
-        [[key, *(_ranges(states, key, state) for state in shown)] for key in next(iter(states.values()))],
+        [
+            [key, *(_ranges(states, key, state) for state in shown)]
+            for states in (dates, months)
+            for key in next(iter(states.values()), {})
+        ],
     )
 
 
@@ -855,8 +862,8 @@ def _as_json(row: AuditRow) -> dict[str, object]:
     }
 
 
-def _ranges(states: Mapping[dt.date, Mapping[str, State]], table: str, state: State) -> str:
-    """The trade dates of a table in one state, neighbours drawn together."""
+def _ranges(states: Mapping[str, Mapping[str, State]], table: str, state: State) -> str:
+    """The partitions of a table in one state, neighbours drawn together."""
     runs = []
     for matches, days in groupby(states, key=lambda day: states[day][table] == state):
         if matches:

@@ -18,6 +18,8 @@ LAKE_PASSES = ("lake_first_pass", "lake_second_pass", "lake_third_pass")
 """A pass over many dates at once: its tables look back only to tables of the passes before it."""
 LAKE_AUDIT = "lake_audit"
 ML_MONTHLY = "ml_monthly"
+IN_ORDER_TAG = "footprint/in_order"
+"""Run tag of the runs that wait for each other (`dagster.yaml`): they look back on what came before."""
 
 
 def pass_of(tables: Iterable[LakeTable]) -> dict[str, int]:
@@ -132,4 +134,6 @@ def build_month_job(tables: Iterable[MonthTable]) -> Any:
         _assets([*(table.key for table in tables), TRACKED_RUNS]),
         description="One month: models of the months before it, judged on this one. Months one after the other are the "
         "walk-forward evaluation.",
+        # A month begun before the one before it is published would be learned without it, and be stale.
+        tags={IN_ORDER_TAG: "months"},
     )

@@ -26,6 +26,7 @@ from footprint_assets.records import asset_key, contract_check
 from footprint_assets.resources import Workbench
 from footprint_assets.runs import DateOutcome, Outcome, dagster_home
 from footprint_assets.settings import Settings
+from footprint_assets.side_by_side import Runs
 
 LEARN = Command("learn.json", "footprint-assets learn --start YYYY-MM --end YYYY-MM")
 LEARN_TAG = "footprint/learn"
@@ -95,9 +96,13 @@ def run_months(settings: Settings, months: list[dt.date], tag: str = "") -> Iter
     bench.lake.recover()
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
-        job = build_definitions(settings).resolve_job_def(ML_MONTHLY)
+        runs = Runs()
+        job = build_definitions(settings, runs=runs).resolve_job_def(ML_MONTHLY)
         for month in months:
-            outcome = _run(job, MonthScope(month, bench), instance, {LEARN_TAG: tag} if tag else {})
+            try:
+                outcome = _run(job, MonthScope(month, bench), instance, {LEARN_TAG: tag} if tag else {})
+            finally:
+                runs.end()
             yield outcome
             if outcome.run.outcome == "interrupted":
                 return

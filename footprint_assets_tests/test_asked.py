@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -37,13 +38,18 @@ from footprint_assets.tables import Staged
 from footprint_assets.tracked_runs import TRACKED_RUNS, track
 from footprint_assets.tracking import tracking_root
 from footprint_assets_tests.command_line import Shell
+from footprint_assets_tests.conftest import REPOSITORY
 from footprint_assets_tests.ml.gold_lake import first_sessions, publish, signals
 from footprint_assets_tests.runs import resources
 from footprint_assets_tests.small_market import DAY, rows, settings_of
+from footprint_assets_tests.test_readme import blocks, run_snippet
 
-APRIL, MAY = map(month_of, ("2024-04", "2024-05"))
-(ASKED,) = first_sessions("2024-05", 1)
+APRIL, JUNE = map(month_of, ("2024-04", "2024-06"))
+ASKED = dt.date(2024, 6, 18)
 NOON = dt.time(12)
+LEARNING = REPOSITORY / "docs" / "learning.md"
+SNIPPETS = ("footprint_assets.asked",)
+"""What the snippets import that are run here."""
 SMALL = {
     "models": ModelSettings(
         min_sessions=4, embargo_sessions=1, max_rounds=6, patience=3, min_data_in_leaf=5, hazard_features=12
@@ -54,7 +60,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def learned_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake with all that is learned for April, from February and March, and the signals of a trade date of May."""
+    """A lake with all that is learned for April, from February and March, and the signals of a trade date of June."""
     root = tmp_path_factory.mktemp("asked")
     settings = settings_of(root / "data", **SMALL)
     days = [day for month in ("2024-02", "2024-03") for day in first_sessions(month, 6)]
@@ -136,9 +142,9 @@ class TestAttempt:
 
     def test_a_date_that_is_closed_or_not_published_is_said(self, bench: Workbench) -> None:
         with pytest.raises(MarketClosed):
-            find_attempt(bench, dt.date(2024, 5, 4), "PM_HIGH", NOON, "ES")
+            find_attempt(bench, dt.date(2024, 6, 15), "PM_HIGH", NOON, "ES")
         with pytest.raises(PartitionMissing):
-            find_attempt(bench, dt.date(2024, 5, 31), "PM_HIGH", NOON, "ES")
+            find_attempt(bench, dt.date(2024, 6, 20), "PM_HIGH", NOON, "ES")
 
 
 class TestSimilar:
@@ -146,7 +152,7 @@ class TestSimilar:
         self, bench: Workbench, attempt: Attempt
     ) -> None:
         found = similar(bench, attempt)
-        index = Learned(bench, MAY, "ES").index()
+        index = Learned(bench, JUNE, "ES").index()
         assert index is not None
         answer = index.ask(attempt.row)
         assert (
@@ -260,6 +266,13 @@ class TestCommandLine:
         assert known["models"] == dict.fromkeys(HEADS, "2024-04")
         assert known["predictions"] == dict(predict(bench, attempt).row)
 
+    def test_the_snippet_of_the_documentation_runs(self, shell: Shell, bench: Workbench) -> None:
+        (text,) = [block.text for block in blocks(LEARNING) if any(name in block.text for name in SNIPPETS)]
+        names: dict[str, Any] = {}
+        run_snippet(text, names)
+        assert names["attempt"].place.trade_date == ASKED
+        assert similar(bench, names["attempt"]).like.height > 0
+
     def test_what_cannot_be_answered_is_one_line_that_helps(self, shell: Shell) -> None:
         said = shell(f"predict --date {ASKED} --level PM_LOW --time 12:00")
         assert said.code == 1
@@ -294,7 +307,7 @@ class TestPages:
         assert out.read_text(encoding="utf-8") == page
 
     def test_a_month_or_root_without_predictions_is_said(self, bench: Workbench, tmp_path: Path) -> None:
-        for month, root in ((MAY, "ES"), (APRIL, "NQ")):
+        for month, root in ((JUNE, "ES"), (APRIL, "NQ")):
             with pytest.raises(NothingToDraw, match="no predictions"):
                 write_model_page(bench.settings, month, root, tmp_path / "x.html", simulated=False)
 

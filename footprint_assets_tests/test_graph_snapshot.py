@@ -142,6 +142,7 @@ SENSORS = {"dbn_files": "lake_daily"}
 SCHEDULES = {
     "lake_daily_schedule": ("lake_daily", "30 6 * * TUE-SAT", "America/New_York"),
     "lake_scrub_schedule": ("lake_scrub", "0 12 * * SAT", "America/New_York"),
+    "ml_monthly_schedule": ("ml_monthly", "0 10 * * *", "America/New_York"),
 }
 
 

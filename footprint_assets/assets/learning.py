@@ -163,7 +163,7 @@ def model_table(head: Head) -> MonthTable:
 
 def trained(scope: MonthScope, head: Head, root: str, rows: TableInput) -> Batch:
     """The model of one head and product."""
-    known = rows.frame(root, where=~pl.col("session_date").is_in(embargo(scope)))
+    known = known_before(scope, root, rows)
     model = train(head, known, allowed(), scope.settings.models)
     taught = known.filter(head.rows)["session_date"]
     made = model_rows(model).with_columns(
@@ -173,6 +173,11 @@ def trained(scope: MonthScope, head: Head, root: str, rows: TableInput) -> Batch
         last_session_date=pl.lit(taught.max()),
     )
     return Batch(root, made, rows_in=made.height, is_last=True)
+
+
+def known_before(scope: MonthScope, root: str, rows: TableInput) -> pl.DataFrame:
+    """The rows of a product that may teach a month: of the months before it, without the embargo."""
+    return rows.frame(root, where=~pl.col("session_date").is_in(embargo(scope)))
 
 
 def published_models(scope: MonthScope, head: Head) -> Mapping[str, Manifest]:

@@ -15,15 +15,15 @@ pytest.importorskip("lightgbm", reason="boosted trees come with the [ml] extra")
 
 from footprint_assets import contracts
 from footprint_assets.assets import MONTH_TABLES
-from footprint_assets.assets.learning import FEATURES_NOTE, NOT_TRAINED, OUT_OF_FOLD, embargo
+from footprint_assets.assets.learning import FEATURES_NOTE, NOT_TRAINED, OUT_OF_FOLD, embargo, known_before
 from footprint_assets.gold_contracts import MODELS, TRAINING_SET
 from footprint_assets.lake import Lake, PartitionUnreadable
 from footprint_assets.ml.artefacts import model_of, model_rows
 from footprint_assets.ml.calibration import OneClass
 from footprint_assets.ml.features import FeaturesDiffer, NothingKnown, allowed
 from footprint_assets.ml.heads import HEADS, ExtraMissing, train
-from footprint_assets.ml.splits import TooFewSessions
-from footprint_assets.months import MonthScope, month_of
+from footprint_assets.ml.splits import Labels, TooFewSessions, walk_forward
+from footprint_assets.months import MonthScope, month_of, months_before
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import ModelSettings, Settings
 from footprint_assets.tables import Staged, Unchanged
@@ -127,6 +127,18 @@ def test_the_trade_dates_right_before_a_month_do_not_teach_it(learned: Settings)
 
     with pytest.raises(TooFewSessions):
         make(three, DIRECTION, MARCH)
+
+
+def test_a_month_is_a_split_of_the_walk_forward(learned: Settings) -> None:
+    lake, scope = Lake(learned.lake_root), MonthScope(MAY, Workbench(learned))
+    every = pl.concat([rows(lake, TRAINING_SET, month)["ES"] for month in (FEBRUARY, MARCH, MAY)])
+    columns = (every[name].cast(pl.Int64).to_numpy() for name in ("decision_ts", "label_end_ts", "session"))
+    *_, split = walk_forward(Labels(*columns), test_sessions=3, embargo_sessions=SMALL.embargo_sessions)
+    read = BY_KEY[DIRECTION].open_inputs(scope)["rows"]
+
+    assert read.dates == months_before(MAY, SMALL.window_months), "no more is held than the settings say"
+    assert known_before(scope, "ES", read)["episode_id"].equals(every[split.train]["episode_id"])
+    assert rows(lake, OUT_OF_FOLD, MAY)["ES"]["episode_id"].equals(every[split.test]["episode_id"])
 
 
 def test_a_product_with_too_little_history_has_no_model_and_keeps_none_from_others(learned: Settings) -> None:
