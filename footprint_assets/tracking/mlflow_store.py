@@ -21,6 +21,14 @@ from footprint_assets.tracking.run import TrackedRun, turn
 IDENTITY = "footprint.id"
 DATABASE = "mlflow.db"
 DOCUMENTS = "mlflow-documents"
+ENVIRONMENT = {
+    # Nothing is sent anywhere, and git is not looked for.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    # A first open would put its own handlers in the place of those that take secrets out (mlflow issue 19038).
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+}
+"""What MLflow reads from the environment, where nobody has set it otherwise."""
 MOST_AT_ONCE = 100
 """Parameters, tags and metrics MLflow takes in one call."""
 
@@ -91,9 +99,8 @@ def _chunks(values: Mapping[str, _Item]) -> Iterator[Sequence[tuple[str, _Item]]
 
 
 def _mlflow() -> ModuleType:
-    # Read when the package is imported: nothing is sent anywhere, and git is not looked for.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         import mlflow
         import mlflow.entities

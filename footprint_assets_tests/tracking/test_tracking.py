@@ -170,10 +170,13 @@ class TestMlflow:
     ) -> None:
         import mlflow
 
+        handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
         tracker = MlflowTracker(tmp_path)
         many = {f"m{k:03d}": float(k) for k in range(230)}
         assert tracker.record(run_of(metrics=many))
         assert not tracker.record(run_of(tags={"dagster/run_id": "r2"}))
+        # Ours take secrets out: a first open must leave them where they are.
+        assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
         client = mlflow.MlflowClient(tracking_uri=tracker.uri, registry_uri=tracker.uri)
         experiment = client.get_experiment_by_name("direction")
         (found,) = client.search_runs([experiment.experiment_id])
