@@ -118,6 +118,9 @@ def _row_of_strength(earlier: pl.DataFrame, settings: JudgingSettings) -> dict[s
         return row | {"method": IDENTITY, "reason": reason, "parameters": []}
     low, high, truth = (known[name].to_numpy() for name in (STRENGTH[0], STRENGTH[-1], "strength_signed_pts"))
     width = conformal_width(np.maximum(low - truth, truth - high), session, COVERAGE)
+    if not math.isfinite(width):
+        reason = f"too few trade dates for a coverage of {COVERAGE:.1f}"
+        return row | {"method": IDENTITY, "reason": reason, "parameters": []}
     return row | {"method": CONFORMAL, "reason": None, "parameters": [width]}
 
 
@@ -179,8 +182,7 @@ def calibrate(
     raw = rows.select(pl.col(question.name).fill_nan(None).cast(pl.Float64) for question in QUESTIONS)
     mapped = raw.select(_mapped(raw[name], maps.get(name)) for name in raw.columns)
     intervals = [end for name in WITH_INTERVAL for end in _interval(raw[name], maps.get(name), settings)]
-    rows = rows.with_columns(
-        *mapped,
+    rows = rows.with_columns(mapped).with_columns(
         *_curves(rows, raw, mapped),
         *(raw[name].alias(f"{name}{RAW}") for name in raw.columns),
         *intervals,

@@ -125,6 +125,11 @@ def test_a_width_by_hand():
     assert conformal_width(miss, session, 0.5) == 2.0
     assert conformal_width(miss, session, 0.75) == 3.0
     assert conformal_width(miss, session, 0.8) == np.inf
+    few = fit_calibrators(
+        out_of_fold(sessions=3, a_day=80), SHA, SETTINGS.model_copy(update={"min_sessions": 2})
+    )
+    row = few.row(by_predicate=pl.col("name") == "strength", named=True)
+    assert (row["method"], row["reason"]) == ("identity", "too few trade dates for a coverage of 0.8")
 
 
 def test_the_interval_of_strength_is_widened_to_its_coverage(honest):
