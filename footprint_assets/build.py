@@ -11,6 +11,7 @@ from footprint_assets.checks import CHECKS
 from footprint_assets.io_managers import HivePartitionedParquetIOManager
 from footprint_assets.jobs import build_jobs, build_month_job
 from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH, build_assets, build_month_assets
+from footprint_assets.month_page_assets import build_month_page_assets
 from footprint_assets.page_assets import build_page_assets
 from footprint_assets.partitions import lookback
 from footprint_assets.resources import Workbench
@@ -47,7 +48,8 @@ def build_definitions(
             for asset in build_assets(tables(settings), lookback(settings.history), runs)
         ]
         + build_month_assets(MONTH_TABLES, settings, runs)
-        + build_page_assets(settings),
+        + build_page_assets(settings)
+        + build_month_page_assets(),
         asset_checks=[build_asset_check(check) for check in CHECKS],
         jobs=[*build_jobs(tables(settings)), build_month_job(MONTH_TABLES), lake_scrub],
         sensors=build_sensors(settings.automation),

@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 page = typer.Typer(
-    help="Write a self-contained HTML page: a session, its footprint, the quality of the data.",
+    help="Write a self-contained HTML page: a session, its footprint, the quality of the data, a month's models, setups.",
     no_args_is_help=True,
 )
 app.add_typer(page, name="page")
@@ -99,6 +99,22 @@ class Market(StrEnum):
     null = "null"
 
 
+def _time(text: str) -> dt.time:
+    try:
+        return dt.time.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a time; write HH:MM:SS.") from error
+
+
+AttemptDate = Annotated[dt.date, _date_option("Trade date of the attempt.")]
+Level = Annotated[str, typer.Option(help="Level it was made at, such as PM_HIGH.")]
+Time = Annotated[
+    dt.time,
+    typer.Option(
+        parser=_time, metavar="HH:MM:SS", help="New York time; the last attempt decided by then is meant."
+    ),
+]
+Root = Annotated[str, typer.Option(help="Product root.")]
 Simulated = Annotated[bool, typer.Option("--simulated", help="Say on the page that the market is simulated.")]
 
 
@@ -466,6 +482,37 @@ def show(
     console.table(*viewer.cells(rows, source.units))
 
 
+@app.command()
+def similar(date: AttemptDate, level: Level, time: Time, root: Root = "ES", as_json: Json = False) -> None:
+    """Show the past attempts most like one, nearest first, and what became of them."""
+    from footprint_assets import asked, attempts
+    from footprint_assets.resources import Workbench
+
+    bench = Workbench(_settings())
+    found = asked.similar(bench, attempts.find_attempt(bench, date, level, time, root))
+    if as_json:
+        console.line(json.dumps(found.as_json(), indent=2))
+        return
+    console.line(found.attempt.words)
+    console.table(*found.cells())
+    console.line(found.words)
+
+
+@app.command()
+def predict(date: AttemptDate, level: Level, time: Time, root: Root = "ES", as_json: Json = False) -> None:
+    """Show what the models in use say of an attempt: break, bounce or chop, how far, how soon."""
+    from footprint_assets import asked, attempts
+    from footprint_assets.resources import Workbench
+
+    bench = Workbench(_settings())
+    said = asked.predict(bench, attempts.find_attempt(bench, date, level, time, root))
+    if as_json:
+        console.line(json.dumps(said.as_json(), indent=2))
+        return
+    console.line(said.attempt.words)
+    console.table(*said.cells())
+
+
 @page.command("session")
 def session_page(
     date: Annotated[dt.date, _date_option("Trade date.")],
@@ -511,6 +558,40 @@ def quality_page(
     from footprint_assets.pages import write_quality_page
 
     write_quality_page(_settings(), start, end, out, simulated=simulated)
+    console.line(f"wrote {out}")
+
+
+@page.command("models")
+def models_page(
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Calendar month.")],
+    root: Root = "ES",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/models.html"),
+    simulated: Simulated = False,
+) -> None:
+    """Calibration, lift, coverage, importance, signals and why, reports and cards of a month's models."""
+    from footprint_assets.model_pages import write_model_page
+    from footprint_assets.months import month_of
+
+    write_model_page(_settings(), month_of(month), root, out, simulated=simulated)
+    console.line(f"wrote {out}")
+
+
+@page.command("setups")
+def setups_page(
+    date: AttemptDate,
+    level: Level,
+    time: Time,
+    root: Root = "ES",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/setups.html"),
+    simulated: Simulated = False,
+) -> None:
+    """An attempt at a level beside the past ones most like it: how price went, and what became of them."""
+    from footprint_assets.attempts import find_attempt
+    from footprint_assets.model_pages import write_setups_page
+    from footprint_assets.resources import Workbench
+
+    bench = Workbench(_settings())
+    write_setups_page(bench, find_attempt(bench, date, level, time, root), out, simulated=simulated)
     console.line(f"wrote {out}")
 
 

@@ -404,6 +404,22 @@ class RetrievalSettings(_Group):
     )
 
 
+class TrackingSettings(_Group):
+    """Where trainings are written down for people. No table depends on these."""
+
+    kind: Literal["none", "jsonl", "mlflow", "wandb"] = Field(
+        "jsonl",
+        description="Nowhere, as lines of runs.jsonl, in MLflow on SQLite (extra tracking), or in Weights & Biases, "
+        "offline (extra wandb).",
+    )
+    directory: Path | None = Field(
+        None, description="Where; the folder tracking beside the lake where empty."
+    )
+    project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = Field(
+        "footprint-assets", description="Project of the runs in Weights & Biases."
+    )
+
+
 class JudgingSettings(_Group):
     """How what the models say is calibrated, judged and compared."""
 
@@ -670,6 +686,7 @@ class Settings(BaseSettings):
     ui: UiSettings = UiSettings()
     models: ModelSettings = ModelSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    tracking: TrackingSettings = TrackingSettings()
     judging: JudgingSettings = JudgingSettings()
     quality: QualitySettings = QualitySettings()
 

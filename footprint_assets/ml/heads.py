@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from footprint_assets.errors import FootprintError
+from footprint_assets.errors import ExtraMissing
 from footprint_assets.kernels.labels import average_uniqueness
 from footprint_assets.ml.calibration import OneClass
 from footprint_assets.ml.features import FeatureList, FeaturesDiffer, matrix, require_known
@@ -37,10 +37,6 @@ BIN_ENDS = np.array([1, 2, 4, 6, 9, 12, 18, 24, 36, 48, 72, 96]) / 96
 """Ends of the time bins of ``time_to_threshold`` as shares of the horizon: 5 s to 480 s of 480 s."""
 NOTHING, BREAK, BOUNCE = 0, 1, 2
 """What a time bin brings: no barrier, the one beyond the level, the one before it."""
-
-
-class ExtraMissing(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """Boosted trees need a package that is not installed."""
 
 
 @dataclass(frozen=True)
@@ -160,13 +156,8 @@ class Model:
             FeaturesDiffer: The rows were made by another allow list, or lack a feature.
             ExtraMissing: LightGBM is not installed.
         """
-        if features_sha256 != self.features_sha256:
-            raise FeaturesDiffer(
-                "The model was made for another list of features.",
-                where={"head": self.head, "model": self.features_sha256[:12], "rows": features_sha256[:12]},
-                remedy="train the month again with today's features.",
-            )
-        lightgbm = _lightgbm()
+        self.require(features_sha256)
+        lightgbm = lightgbm_module()
         x = matrix(rows, self.features)
         said = [_predict(lightgbm.Booster(model_str=text), x) for text in self.boosters.values()]
         if self.head == "time_to_threshold":
@@ -174,6 +165,19 @@ class Model:
         else:
             values = np.sort(np.column_stack(said), axis=1)  # quantiles are learned one by one and may cross
         return pl.DataFrame(values, schema=dict.fromkeys(HEADS[self.head].columns, pl.Float64))
+
+    def require(self, features_sha256: str) -> None:
+        """Refuse rows made by another allow list.
+
+        Raises:
+            FeaturesDiffer: They were.
+        """
+        if features_sha256 != self.features_sha256:
+            raise FeaturesDiffer(
+                "The model was made for another list of features.",
+                where={"head": self.head, "model": self.features_sha256[:12], "rows": features_sha256[:12]},
+                remedy="train the month again with today's features.",
+            )
 
 
 @dataclass(frozen=True)
@@ -218,7 +222,7 @@ def train(head: Head, rows: pl.DataFrame, features: FeatureList, settings: Model
         FeaturesDiffer: The rows lack a feature.
         ExtraMissing: LightGBM is not installed.
     """
-    lightgbm = _lightgbm()
+    lightgbm = lightgbm_module()
     rows = rows.filter(head.rows).sort("session", "decision_ts", "episode_id")
     labels = Labels(
         *(rows[name].cast(pl.Int64).to_numpy() for name in ("decision_ts", "label_end_ts", "session"))
@@ -363,7 +367,12 @@ def _incidence(hazard: Float64) -> Float64:
     return np.concatenate(by_side, axis=1)
 
 
-def _lightgbm() -> ModuleType:
+def lightgbm_module() -> ModuleType:
+    """LightGBM.
+
+    Raises:
+        ExtraMissing: It is not installed.
+    """
     try:
         import lightgbm
     except ImportError as error:
