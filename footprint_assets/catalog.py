@@ -16,7 +16,7 @@ from footprint_assets.io_managers import published_metadata
 from footprint_assets.lake import PartitionUnreadable
 from footprint_assets.records import asset_key, latest_materializations, materialization_records
 from footprint_assets.resources import Workbench
-from footprint_assets.tables import LakeTable
+from footprint_assets.tables import AnyTable
 
 GENERATIONS = "generations"
 """Metadata of a materialisation: the generation of each contract's partition, which names its content."""
@@ -43,7 +43,7 @@ class Comparison:
 
 
 def synchronise(
-    instance: dg.DagsterInstance, bench: Workbench, tables: Iterable[LakeTable], *, report: bool = True
+    instance: dg.DagsterInstance, bench: Workbench, tables: Iterable[AnyTable], *, report: bool = True
 ) -> Comparison:
     """Report every published partition whose content Dagster has not recorded.
 

@@ -276,7 +276,7 @@ def sync_catalog(
     """
     import dagster as dg
 
-    from footprint_assets.assets import tables
+    from footprint_assets.assets import MONTH_TABLES, tables
     from footprint_assets.catalog import synchronise
     from footprint_assets.resources import Workbench
     from footprint_assets.runs import dagster_home
@@ -285,7 +285,7 @@ def sync_catalog(
     _home(dagster_home(settings))
     bench = Workbench(settings)
     with dg.DagsterInstance.get() as instance:
-        found = synchronise(instance, bench, tables(settings), report=not dry_run)
+        found = synchronise(instance, bench, (*tables(settings), *MONTH_TABLES), report=not dry_run)
     count = sum(map(len, found.reported.values()))
     console.line(f"{found.agreed} partitions agree, {count} {'differ' if dry_run else 'reported to Dagster'}")
     for key, days in found.claimed.items():

@@ -20,7 +20,7 @@ from types import CodeType, FunctionType, ModuleType
 from footprint_assets.source_digest import SourceDigests, beside_kernels, canonical, statements
 
 PACKAGE = __name__.partition(".")[0]
-COMPUTE_ROOMS = tuple(f"{PACKAGE}.{room}" for room in ("kernels", "transforms", "sources"))
+COMPUTE_ROOMS = tuple(f"{PACKAGE}.{room}" for room in ("kernels", "transforms", "sources", "ml"))
 
 _ONE_AT_A_TIME = threading.Lock()
 """Passes computed side by side ask at once; what is remembered of the sources is shared."""

@@ -1,4 +1,4 @@
-"""The contracts of the wide gold tables, made of the contracts of the tables their columns come from.
+"""The contracts of the wide tables, made of the contracts of the tables their columns come from: gold, and what is learned of it.
 
 ``footprint-assets contracts`` writes them; a test fails when the committed ones differ. A column keeps its type, unit,
 checks and meaning on the way; only its name may change. Versions are raised here, by hand.
@@ -28,12 +28,14 @@ CONTEXT = "silver.future.session_context_5s"
 FOOTPRINT = "silver.future.footprint_bar"
 EPISODES = "silver.future.market_by_price_10_level_episodes"
 OUTCOMES = "silver.future.market_by_price_10_level_outcomes"
+TRAINING_SET = "ml.future.training_set"
 VERSIONS = {
     bar5s_filtered.TABLE: "1.0.0",
     market_features.TABLE: "1.0.0",
     level_features.TEMPLATE: "1.0.0",
     levels_signals.TABLE: "1.0.0",
     setup_vectors.TABLE: "1.0.0",
+    TRAINING_SET: "1.0.0",
 }
 
 _Json = dict[str, Any]
@@ -177,12 +179,81 @@ def _slot(number: int) -> _Json:
     }
 
 
+_ROOT: _Json = {
+    "name": "symbol",
+    "type": "string",
+    "doc": "Product root, such as ES: what is learned is learned of a product, whichever contract was traded.",
+    "unit": "none",
+    "kind": "id",
+    "checks": {"matches": "^[A-Z0-9]+$"},
+}
+_SESSION: _Json = {
+    "name": "session",
+    "type": "int",
+    "doc": "Running number of the trade date in the calendar.",
+    "unit": "1",
+    "kind": "meta",
+    "checks": {"ge": 0},
+}
+_COMPLETE: _Json = {
+    "name": "label_complete",
+    "type": "boolean",
+    "doc": "The outcome is not UNDEFINED: the row can teach and be judged.",
+    "unit": "none",
+    "kind": "meta",
+}
+_STRENGTH: _Json = {
+    "name": "strength_signed_pts",
+    "type": ["null", "double"],
+    "default": None,
+    "doc": "mfe - |mae| within the primary horizon of the settings; null where that time is not observed whole.",
+    "unit": "pts",
+    "kind": "label",
+}
+_PASSAGE: _Json = {
+    "name": "first_passage_share",
+    "type": ["null", "double"],
+    "default": None,
+    "doc": "Time from decision_ts to the first barrier as a share of the primary horizon, above 0 for BREAK, below 0 for BOUNCE; null where neither came.",
+    "unit": "1",
+    "kind": "label",
+    "checks": {"ge": -1, "le": 1},
+}
+
+
+def _training(root: Path) -> list[Column]:
+    signals = {column.name: column for column in _signals(root)}
+    episode = _of_kind(signals["episode_id"], "id")
+    return [
+        episode,
+        signals["session_date"],
+        Column(_SESSION),
+        Column(_ROOT),
+        _renamed(signals["symbol"], "contract"),
+        *(signals[name] for name in ("level_type", "approach_direction", "decision_ts", "label_end_ts")),
+        Column(_COMPLETE),
+        signals["outcome"],
+        Column(_STRENGTH),
+        Column(_PASSAGE),
+        *(_as_float(column) for column in signals.values() if column.field["kind"] == "feature"),
+    ]
+
+
+def _as_float(column: Column) -> Column:
+    """A feature as a model reads it; its bounds were checked in gold, before it was rounded."""
+    kept = {name: column.field[name] for name in ("name", "doc", "unit", "kind")}
+    unit = "1" if kept["unit"] == "none" else kept["unit"]
+    field = kept | {"unit": unit, "type": ["null", "float"], "default": None}
+    return Column(field, column.source, column.source_column)
+
+
 _COLUMNS: Mapping[str, Callable[[Path], list[Column]]] = {
     bar5s_filtered.TABLE: _bars_filtered,
     market_features.TABLE: _market,
     level_features.TEMPLATE: _level,
     levels_signals.TABLE: _signals,
     setup_vectors.TABLE: _vectors,
+    TRAINING_SET: _training,
 }
 _HEADS: Mapping[str, _Json] = {
     bar5s_filtered.TABLE: {
@@ -210,6 +281,11 @@ _HEADS: Mapping[str, _Json] = {
         "doc": "Every episode as a vector of 256 numbers for nearest neighbours: features at the decision, scaled by earlier sessions; the manifest has the window of the fit and the feature of each slot.",
         "key": ["vector_id"],
         "sort": ["vector_id"],
+    },
+    TRAINING_SET: {
+        "doc": "Every episode of a month as a model reads it: when its features were known, when its label was, what is to be learned, and the features of the allow list as float32.",
+        "key": ["session_date", "decision_ts", "episode_id"],
+        "sort": ["session_date", "decision_ts", "episode_id"],
     },
 }
 

@@ -1,4 +1,4 @@
-"""The jobs: one trade date from DBN to gold, the passes of a parallel run, and the audit."""
+"""The jobs: one trade date from DBN to gold, the passes of a parallel run, the audit, and what is learned of a month."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ import dagster as dg
 
 from footprint_assets.checks import CHECKS
 from footprint_assets.lake_asset import WORKBENCH
+from footprint_assets.months import MonthTable
 from footprint_assets.tables import LakeTable
 from footprint_assets.validation import as_markdown, validate
 
@@ -15,6 +16,7 @@ LAKE_DAILY = "lake_daily"
 LAKE_PASSES = ("lake_first_pass", "lake_second_pass", "lake_third_pass")
 """A pass over many dates at once: its tables look back only to tables of the passes before it."""
 LAKE_AUDIT = "lake_audit"
+ML_MONTHLY = "ml_monthly"
 
 
 def pass_of(tables: Iterable[LakeTable]) -> dict[str, int]:
@@ -116,3 +118,17 @@ def build_jobs(tables: tuple[LakeTable, ...]) -> list[Any]:
         ),
         lake_audit,
     ]
+
+
+def build_month_job(tables: Iterable[MonthTable]) -> Any:
+    """The job of a month: what is learned of the months before it, and how it fares in this one.
+
+    Args:
+        tables: The tables of months.
+    """
+    return dg.define_asset_job(
+        ML_MONTHLY,
+        _assets([table.key for table in tables]),
+        description="One month: models of the months before it, judged on this one. Months one after the other are the "
+        "walk-forward evaluation.",
+    )

@@ -1,5 +1,7 @@
 """The lake-asset decorators: a table's function becomes a Dagster asset that publishes only what passed its contract.
 
+Tables of trade dates (:func:`build_assets`) and of months (:func:`build_month_assets`) become steps the same way.
+
 Where one function gives several tables, the outcomes below are those of all of them together.
 
 Preview Dagster APIs (check specs with partitions) have two homes: here and in `asset_checks`.
@@ -17,7 +19,8 @@ Preview Dagster APIs (check specs with partitions) have two homes: here and in `
 import datetime as dt
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Generic
 
 import dagster as dg
 import polars as pl
@@ -27,14 +30,26 @@ from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import SourceRef
 from footprint_assets.materialization import column_lineage, group_of, tags_of
-from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK
+from footprint_assets.months import MonthScope, MonthTable
+from footprint_assets.partitions import (
+    LAKE_PARTITIONS,
+    LOOKBACK,
+    MONTH_PARTITIONS,
+    days_of_month,
+    months_before,
+)
+from footprint_assets.resources import Workbench
 from footprint_assets.retries import failure_of
 from footprint_assets.settings import Settings
 from footprint_assets.side_by_side import Made, Pass, Refused, Runs
 from footprint_assets.tables import (
+    AnyTable,
     Batch,
     LakeTable,
+    PartitionScope,
+    S,
     Scope,
+    T,
     Unchanged,
     each_contract,
     no_sources,
@@ -52,6 +67,23 @@ BOOK_POOL = "order_book"
 BOOKS = frozenset({"bronze.future.market_by_price_10", "silver.future.market_by_price_10_clean"})
 
 Config = Callable[[Settings], tuple[BaseModel, ...]]
+Mappings = Mapping[str, dg.PartitionMapping | None]
+"""What a step reads: dataset key to the partitions of it, ``None`` for the step's own."""
+
+
+@dataclass(frozen=True)
+class Grain(Generic[S, T]):
+    """What the assets of a kind of partition share.
+
+    Args:
+        partitions: The partitions.
+        scope_of: The scope of a partition key.
+        reads: What a table reads, and at which partitions.
+    """
+
+    partitions: dg.PartitionsDefinition
+    scope_of: Callable[[str, Workbench], S]
+    reads: Callable[[T], Mappings]
 
 
 def lake_stream_asset(
@@ -118,6 +150,7 @@ def lake_asset(
     columns: Mapping[str, Sequence[str]] | None = None,
     config: Config = lambda _: (),
     rows_of: str = "",
+    streamed: Sequence[str] = (),
 ) -> Callable[[Callable[..., pl.DataFrame]], LakeTable]:
     """Declare a table computed contract by contract: frames of one contract in, its rows out.
 
@@ -127,15 +160,15 @@ def lake_asset(
         columns: Input name to the columns the function reads of it; all of them where an input is not named.
         config: The settings groups the numbers depend on.
         rows_of: The input without whose rows the table has none: where it is empty nothing else is read.
+        streamed: Inputs the function receives frame by frame, because a day of them may not fit.
 
     Returns:
         A decorator that makes a :class:`LakeTable` of ``(scope, **frames) -> DataFrame``.
     """
 
     def declare(function: Callable[..., pl.DataFrame]) -> LakeTable:
-        return LakeTable(
-            key, each_contract(function, [key], columns or {}, rows_of), function, inputs, {}, config
-        )
+        of_each = each_contract(function, [key], columns or {}, rows_of, streamed)
+        return LakeTable(key, of_each, function, inputs, {}, config)
 
     return declare
 
@@ -182,11 +215,40 @@ def build_assets(
     Returns:
         Daily-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
     """
-    graph = passes(tables)
+    by_day = Grain[Scope, LakeTable](
+        LAKE_PARTITIONS,
+        lambda key, bench: Scope.of(dt.date.fromisoformat(key), bench),
+        lambda table: _reads_of_day(table, lookback),
+    )
+    return _build(passes(tables), by_day, runs)
+
+
+def build_month_assets(tables: Iterable[MonthTable], settings: Settings) -> list[dg.AssetsDefinition]:
+    """Make the Dagster assets of month tables, one step a pass.
+
+    Args:
+        tables: The declared tables.
+        settings: Say how many months back a table reads.
+
+    Returns:
+        Monthly-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
+    """
+    by_month = Grain[MonthScope, MonthTable](
+        MONTH_PARTITIONS,
+        lambda key, bench: MonthScope(dt.date.fromisoformat(key), bench),
+        lambda table: _reads_of_month(table, settings),
+    )
+    return _build(passes(tables), by_month)
+
+
+def _build(
+    graph: Sequence[tuple[T, ...]], grain: Grain[S, T], runs: Runs | None = None
+) -> list[dg.AssetsDefinition]:
+    """One step a pass."""
     step_of = {together[0].key: _step_name(together[0]) for together in graph}
     runs = runs or Runs()
 
-    def made(context: dg.AssetExecutionContext, together: Pass, scope: Scope) -> Made:
+    def made(context: dg.AssetExecutionContext, together: Pass, scope: PartitionScope) -> Made:
         """What came of a pass in the run of its step."""
         run_id = context.run.run_id
         begun = runs.of(run_id)
@@ -196,7 +258,7 @@ def build_assets(
             begun = runs.begin(run_id, graph, wanted, scope)
         return begun.made(together)
 
-    return [_build_step(together, lookback, made) for together in graph]
+    return [_build_step(together, grain, made) for together in graph]
 
 
 def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
@@ -205,27 +267,30 @@ def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
 
 
 def _build_step(
-    tables: Pass,
-    lookback: dg.TimeWindowPartitionMapping,
-    made_in_run: Callable[[dg.AssetExecutionContext, Pass, Scope], Made],
+    tables: tuple[T, ...],
+    grain: Grain[S, T],
+    made_in_run: Callable[[dg.AssetExecutionContext, Pass, PartitionScope], Made],
 ) -> dg.AssetsDefinition:
     """One step that computes every table of a pass: they run together or not at all."""
     first = tables[0]
 
     @dg.multi_asset(
         name=_step_name(first),
-        deps=_deps(first, lookback),
+        deps=[
+            dg.AssetDep(dg.AssetKey(key.split(".")), partition_mapping=mapping)
+            for key, mapping in sorted(grain.reads(first).items())
+        ],
         outs={table.key.replace(".", "__"): _output(table) for table in tables},
-        partitions_def=LAKE_PARTITIONS,
+        partitions_def=grain.partitions,
         required_resource_keys={WORKBENCH},
-        check_specs=[_contract_check(_asset_key(table)) for table in tables],
+        check_specs=[_contract_check(_asset_key(table), grain.partitions) for table in tables],
         can_subset=False,
         pool=BOOK_POOL if _holds_a_book(tables) else None,
     )
     def step(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[object]]:
-        scope = Scope.of(dt.date.fromisoformat(context.partition_key), context.resources.workbench)
+        scope = grain.scope_of(context.partition_key, context.resources.workbench)
         try:
             pass_made = made_in_run(context, tables, scope)
         except ContractViolation as violation:
@@ -246,7 +311,7 @@ def _build_step(
     return step
 
 
-def _deps(table: LakeTable, lookback: dg.TimeWindowPartitionMapping) -> list[dg.AssetDep]:
+def _reads_of_day(table: LakeTable, lookback: dg.TimeWindowPartitionMapping) -> Mappings:
     """What a step reads. The step opens it itself: Dagster would record two events for each input it opens.
 
     Dagster takes an asset once, so one read at its own and at earlier trade dates is read from the look-back's start to
@@ -254,33 +319,44 @@ def _deps(table: LakeTable, lookback: dg.TimeWindowPartitionMapping) -> list[dg.
     """
     through_today = dg.TimeWindowPartitionMapping(start_offset=lookback.start_offset, end_offset=0)
     today, before = set(table.inputs.values()), set(table.lookback.values())
-    mappings = dict.fromkeys(today, None) | dict.fromkeys(before, lookback)
-    mappings |= dict.fromkeys(today & before, through_today)
-    return [
-        dg.AssetDep(dg.AssetKey(key.split(".")), partition_mapping=mapping)
-        for key, mapping in sorted(mappings.items())
-    ]
+    return (
+        dict.fromkeys(today, None)
+        | dict.fromkeys(before, lookback)
+        | dict.fromkeys(today & before, through_today)
+    )
 
 
-def _holds_a_book(tables: tuple[LakeTable, ...]) -> bool:
+def _reads_of_month(table: MonthTable, settings: Settings) -> Mappings:
+    """What a step reads; a table read at its own and at earlier months is read from the first of them to its own."""
+    back: dict[str, int] = {}
+    for name, key in table.lookback.items():
+        back[key] = max(back.get(key, 0), table.back(name, settings))
+    found: dict[str, dg.PartitionMapping | None] = {key: months_before(count) for key, count in back.items()}
+    for name, key in table.inputs.items():
+        own = days_of_month() if name in table.days else None
+        found[key] = months_before(back[key], last=0) if key in back else own
+    return found
+
+
+def _holds_a_book(tables: tuple[AnyTable, ...]) -> bool:
     """Whether a pass reads or writes whole order books, which is what takes memory."""
     return any(BOOKS & {table.key, *table.inputs.values()} for table in tables)
 
 
-def _step_name(table: LakeTable) -> str:
+def _step_name(table: AnyTable) -> str:
     """The name of the step: the table's own, or that of the function of a pass."""
     layer, product, name = table.key.split(".")
     return f"{layer}__{product}__{table.code.__name__ if table.together else name}"
 
 
-def _output(table: LakeTable) -> dg.AssetOut:
+def _output(table: AnyTable) -> dg.AssetOut:
     layer = table.key.partition(".")[0]
     return dg.AssetOut(
         key=_asset_key(table),
         dagster_type=dg.Any,
         io_manager_key=IO_MANAGER,
         group_name=group_of(table),
-        kinds={"parquet", "databento"} if layer == "bronze" else {"parquet", "polars"},
+        kinds={"parquet", "databento" if layer == "bronze" else "polars"},
         owners=["team:market-data"],
         description=table.description,
         tags=tags_of(table),
@@ -293,11 +369,11 @@ def _output(table: LakeTable) -> dg.AssetOut:
     )
 
 
-def _asset_key(table: LakeTable) -> dg.AssetKey:
+def _asset_key(table: AnyTable) -> dg.AssetKey:
     return dg.AssetKey(table.key.split("."))
 
 
-def column_schema(table: LakeTable) -> dg.TableSchema:
+def column_schema(table: AnyTable) -> dg.TableSchema:
     """The contract as Dagster shows it: names, types, units and documentation of every column."""
     return dg.TableSchema(
         columns=[
@@ -315,14 +391,14 @@ def column_schema(table: LakeTable) -> dg.TableSchema:
     )
 
 
-def _contract_check(asset_key: dg.AssetKey) -> dg.AssetCheckSpec:
+def _contract_check(asset_key: dg.AssetKey, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
     with warnings.catch_warnings():
         # Partitioned check specs are a preview; test_dagster_behaviour pins what we rely on.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(
             CONTRACT_CHECK,
             asset=asset_key,
-            partitions_def=LAKE_PARTITIONS,
+            partitions_def=partitions,
             description="Names, order, types, nulls, ranges, sort order and keys are exactly the contract's.",
         )
 

@@ -18,7 +18,7 @@ from footprint_assets.lake import Manifest
 from footprint_assets.report import picture
 from footprint_assets.report.frames import eastern
 from footprint_assets.resources import Workbench
-from footprint_assets.tables import LakeTable
+from footprint_assets.tables import AnyTable
 
 LEVEL_CLASSES = ("PREMARKET", "OPENING_RANGE", "PRIOR_DAY", "OVERNIGHT")
 PAGES = {
@@ -114,12 +114,12 @@ def _pictures(
             yield f"picture_{symbol}", dg.MetadataValue.md(picture.as_markdown(symbol, svg))
 
 
-def group_of(table: LakeTable) -> str:
+def group_of(table: AnyTable) -> str:
     """The group of the graph an asset stands in: its layer, and of the silver layer its part.
 
     Returns:
         ``bronze``, ``silver_basics``, ``silver_sessions``, ``silver_market``, the level of a level's tables such
-        as ``silver_pm_high``, or ``gold``.
+        as ``silver_pm_high``, ``gold`` or ``ml``.
     """
     layer, _, _ = table.key.split(".")
     if layer != "silver":
@@ -130,14 +130,14 @@ def group_of(table: LakeTable) -> str:
     return "silver_basics" if part == "silver" else f"silver_{part}"
 
 
-def tags_of(table: LakeTable) -> dict[str, str]:
+def tags_of(table: AnyTable) -> dict[str, str]:
     """Tags one can filter the graph by: layer, product and, of a level's tables, the level."""
     layer, product, _ = table.key.split(".")
     level = _level_of(table.key)
     return {"layer": layer, "product": product} | ({"level": level} if level else {})
 
 
-def column_lineage(table: LakeTable) -> dg.TableColumnLineage:
+def column_lineage(table: AnyTable) -> dg.TableColumnLineage:
     """Where the columns of a table come from, as far as contracts know it.
 
     A gold table's contract is made of the contracts of its sources, so that each of its columns names one. Elsewhere a
@@ -154,7 +154,7 @@ def column_lineage(table: LakeTable) -> dg.TableColumnLineage:
     )
 
 
-def _generated(table: LakeTable) -> dict[str, list[tuple[str, str]]]:
+def _generated(table: AnyTable) -> dict[str, list[tuple[str, str]]]:
     """Each column with the columns of the inputs it is taken from.
 
     Those of its source where that is an input, else of the inputs that took it on the way.
@@ -178,7 +178,7 @@ def _columns_by_template_name(key: str) -> dict[str, str]:
     return dict(zip(contracts.load(_template_of(key)).columns, contracts.load(key).columns, strict=True))
 
 
-def _passed_on(table: LakeTable) -> dict[str, list[tuple[str, str]]]:
+def _passed_on(table: AnyTable) -> dict[str, list[tuple[str, str]]]:
     meaning = {field.name: (field.type_name, field.unit, field.doc) for field in table.contract.fields}
     found: dict[str, list[tuple[str, str]]] = {}
     for key in table.inputs.values():

@@ -1,7 +1,8 @@
-"""How the lake is partitioned for Dagster: one definition for every table, one look-back mapping.
+"""How the lake is partitioned for Dagster: trade dates for market data, calendar months for what is learned of them.
 
-The only module that knows exclusions and mappings. The partition key is the CME trade date; weekends and full closures
-are excluded, half days are not. A trade date becomes a partition at midnight in New York after it ends.
+The only module that knows exclusions and mappings. The partition key of a trade date is its date; weekends and full
+closures are excluded, half days are not. The key of a month is its first day, which need not be a trade date. A trade date
+becomes a partition at midnight in New York after it ends, a month with the last of its days.
 """
 
 from __future__ import annotations
@@ -56,9 +57,38 @@ def lookback(history: HistorySettings) -> dg.TimeWindowPartitionMapping:
     return dg.TimeWindowPartitionMapping(start_offset=-history.sessions, end_offset=-1)
 
 
+def month_partitions() -> dg.MonthlyPartitionsDefinition:
+    """The calendar months of the lake, as Dagster partitions; the key is the first day, as in the lake."""
+    return dg.MonthlyPartitionsDefinition(
+        start_date=_midnight(cme.FIRST_MONTH),
+        end_date=_midnight(cme.CALENDAR_END + dt.timedelta(days=1)),
+        timezone=cme.NEW_YORK.key,
+    )
+
+
+def days_of_month() -> dg.TimeWindowPartitionMapping:
+    """The trade dates of a month, as Dagster draws them.
+
+    To Dagster a trade date lasts until the next one begins: where a month begins on a weekend or a closure, its graph has
+    the last trade date of the month before as well. The step reads the month's own.
+    """
+    return dg.TimeWindowPartitionMapping()
+
+
+def months_before(first: int, last: int = 1) -> dg.TimeWindowPartitionMapping:
+    """Earlier months.
+
+    Args:
+        first: How many months back the first lies.
+        last: How many months back the last lies; 0 for the month itself.
+    """
+    return dg.TimeWindowPartitionMapping(start_offset=-first, end_offset=-last)
+
+
 def _midnight(date: dt.date) -> dt.datetime:
     return dt.datetime.combine(date, dt.time(), tzinfo=cme.NEW_YORK)
 
 
 LAKE_PARTITIONS = lake_partitions()
+MONTH_PARTITIONS = month_partitions()
 LOOKBACK = lookback(HistorySettings())

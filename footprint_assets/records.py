@@ -16,7 +16,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
-from footprint_assets.assets import tables
+from footprint_assets.assets import MONTH_TABLES, tables
 from footprint_assets.checks import CHECKS, Check
 from footprint_assets.lake_asset import CONTRACT_CHECK
 from footprint_assets.settings import Settings
@@ -49,7 +49,8 @@ def check_keys(settings: Settings) -> list[dg.AssetCheckKey]:
     Args:
         settings: Names the levels, which have tables of their own.
     """
-    return [contract_check(table.key) for table in tables(settings)] + [rule_check(rule) for rule in CHECKS]
+    every = (*tables(settings), *MONTH_TABLES)
+    return [contract_check(table.key) for table in every] + [rule_check(rule) for rule in CHECKS]
 
 
 def rules_over(selected: Collection[str], settings: Settings) -> list[Check]:

@@ -1,6 +1,6 @@
 """The passes of one run, as many at a time as a process has threads: the next that has its inputs is computed ahead.
 
-Whoever runs the tables of a trade date (Dagster, one step after the other) asks for pass after pass, in any order in
+Whoever runs the tables of a partition (Dagster, one step after the other) asks for pass after pass, in any order in
 which each comes after its inputs. One computed before it is asked for is published at once, so that others can follow
 it; what came of it waits. Which tables there are, and their bytes, are the same as computed one by one.
 
@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 
 from footprint_assets import background
 from footprint_assets.errors import FootprintError
-from footprint_assets.tables import Batch, LakeTable, Scope, Staged, TableInput, Unchanged, stage_pass
+from footprint_assets.tables import AnyTable, Batch, PartitionScope, Staged, TableInput, Unchanged, stage_pass
 
-Pass = tuple[LakeTable, ...]
+Pass = tuple[AnyTable, ...]
 
 
 @dataclass(frozen=True)
 class Published:
-    """A table's rows of one trade date, validated and public; ``seconds`` is how long their pass took."""
+    """A table's rows of one partition, validated and public; ``seconds`` is how long their pass took."""
 
     rows: int
     seconds: float = 0.0
@@ -46,11 +46,11 @@ class SideBySide:
         passes: The passes that will be asked for, each after its inputs.
         present: Dataset keys of tables the run reads as they are; an input that is none of them and of no pass is made by
             somebody else, so that a pass with one waits until it is asked for.
-        scope: The trade date and the settings.
+        scope: The partition and the settings.
         run_id: The run that asks.
     """
 
-    def __init__(self, passes: Sequence[Pass], present: Set[str], scope: Scope, run_id: str) -> None:
+    def __init__(self, passes: Sequence[Pass], present: Set[str], scope: PartitionScope, run_id: str) -> None:
         self._scope, self._run_id = scope, run_id
         self._needs = _needs(passes, present)
         self._urgent_first = sorted(
@@ -127,7 +127,7 @@ class SideBySide:
     def _until_stopped(self, function: Callable[..., Iterable[Batch]]) -> Callable[..., Iterator[Batch]]:
         """A table's function that ends between two batches where the run has."""
 
-        def batches(scope: Scope, **inputs: TableInput) -> Iterator[Batch]:
+        def batches(scope: PartitionScope, **inputs: TableInput) -> Iterator[Batch]:
             for batch in function(scope, **inputs):
                 self._go_on()
                 yield batch
@@ -150,14 +150,16 @@ class Runs:
         """The passes of a run, if they are begun."""
         return self._begun[1] if self._begun is not None and self._begun[0] == run_id else None
 
-    def begin(self, run_id: str, graph: Iterable[Pass], wanted: Set[str], scope: Scope) -> SideBySide:
+    def begin(
+        self, run_id: str, graph: Iterable[Pass], wanted: Set[str], scope: PartitionScope
+    ) -> SideBySide:
         """Begin the passes of a run: the first are computed from now on.
 
         Args:
             run_id: The run.
             graph: Every pass of the graph, each after its inputs.
             wanted: First dataset keys of the passes the run will ask for.
-            scope: The trade date and the settings.
+            scope: The partition and the settings.
         """
         passes = list(graph)
         present = {table.key for together in passes if together[0].key not in wanted for table in together}

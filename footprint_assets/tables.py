@@ -1,7 +1,8 @@
 """A lake table: the function that computes it, and everything that decides what is published.
 
-Compute, validate, stage: the rows of one table and trade date flow through here whoever asks for them (a Dagster run,
-the command line, a notebook). Nothing here knows Dagster.
+Compute, validate, stage: the rows of one partition flow through here whoever asks for them (a Dagster run, the command
+line, a notebook). Most tables have a partition a trade date (:class:`LakeTable`); those of `months` have one a calendar
+month. Nothing here knows Dagster.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import hashlib
 import inspect
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
 
 import polars as pl
 from pydantic import BaseModel
@@ -44,6 +47,28 @@ class TooManyQuarantined(FootprintError):  # noqa: N818 - names the fact a reade
     """More rows were set aside than the settings allow."""
 
 
+class PartitionScope(Protocol):
+    """What it takes to make one partition, whatever span of time it is of."""
+
+    @property
+    def bench(self) -> Workbench:
+        """The settings, the lake and the drop folder."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run."""
+
+    @property
+    def partition_date(self) -> dt.date:
+        """The date the partition has in the lake, its ``dt``."""
+
+    def facts(self) -> Mapping[str, object]:
+        """What the numbers depend on beside inputs, settings and code."""
+
+
+S = TypeVar("S", bound=PartitionScope)
+
+
 @dataclass(frozen=True)
 class Scope:
     """What a table's function may know besides its inputs.
@@ -69,9 +94,18 @@ class Scope:
         return self.session.trade_date
 
     @property
+    def partition_date(self) -> dt.date:
+        """The date of the partition in the lake: the trade date."""
+        return self.trade_date
+
+    @property
     def settings(self) -> Settings:
         """The settings of the run."""
         return self.bench.settings
+
+    def facts(self) -> Mapping[str, object]:
+        """What the numbers depend on beside inputs, settings and code: the session's hours."""
+        return {"session": asdict(self.session)}
 
     def of_contract(self, symbol: str) -> Scope:
         """The same trade date, one contract."""
@@ -124,13 +158,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class TableInput:
-    """One table at one or several trade dates, opened only when its rows are needed.
+    """One table at one or several dates of its partitions, opened only when its rows are needed.
 
     Args:
         lake: The lake it is read from.
         table: Dataset key, such as ``silver.future.trades_clean``.
-        dates: The trade dates; several for a look-back.
-        optional: Whether a trade date that is not published reads as no rows (look-backs) or raises.
+        dates: The trade dates, or first days of months; several for a look-back.
+        optional: Whether a date that is not published reads as no rows (look-backs) or raises.
     """
 
     lake: Lake
@@ -151,7 +185,7 @@ class TableInput:
                 raise PartitionMissing(
                     f"{self.table} is not published for {day}.",
                     where={"table": self.table, "dt": day},
-                    remedy=f"footprint-assets run --date {day}",
+                    remedy=remedy_for(self.table, day),
                 )
             found |= {(day, symbol): manifest for symbol, manifest in sorted(published.items())}
         return found
@@ -190,6 +224,16 @@ class TableInput:
         # Without an empty frame beside them: its columns cost more than the rows of a wide table.
         return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in names})
 
+    def frames(self, symbol: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The rows of one contract at the input's only trade date, frame by frame, in contract types.
+
+        Args:
+            symbol: The contract.
+            columns: Columns to read; all where ``None``.
+        """
+        with self.open(symbol) as partition:
+            yield from partition.frames(list(columns) if columns else None)
+
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
         (day,) = self.dates
@@ -198,7 +242,7 @@ class TableInput:
 
 @dataclass(frozen=True)
 class Staged:
-    """A table's rows of one trade date, validated and written aside, waiting to be published.
+    """A table's rows of one partition, validated and written aside, waiting to be published.
 
     Args:
         stage: Where they wait.
@@ -216,28 +260,35 @@ class Unchanged:
     """The published partition already is what this code would make of these inputs."""
 
     table: str
-    trade_date: dt.date
+    date: dt.date
 
 
-def no_sources(_: Scope) -> tuple[SourceRef, ...]:
+def remedy_for(table: str, day: dt.date) -> str:
+    """The command that publishes a partition."""
+    if contracts.is_monthly(table):
+        return f"footprint-assets learn --start {day:%Y-%m} --end {day:%Y-%m}"
+    return f"footprint-assets run --date {day}"
+
+
+def no_sources(_: PartitionScope) -> tuple[SourceRef, ...]:
     """The sources of a table made from other tables."""
     return ()
 
 
 @dataclass(frozen=True)
-class LakeTable:
-    """One lake table.
+class Table(ABC, Generic[S]):
+    """One table of the lake, whatever span of time its partitions are of.
 
     Tables that one pass over the inputs gives together differ in nothing but their key.
 
     Args:
         key: Dataset key; asset key, lake path and contract follow from it.
-        function: ``(scope, **inputs) -> Iterable[Batch]``, the rows of every contract of the trade date.
+        function: ``(scope, **inputs) -> Iterable[Batch]``, the rows of every contract of the partition.
         code: The function whose code decides the code version.
-        inputs: Input name to dataset key, read at the same trade date.
-        lookback: Input name to dataset key, read at the sessions before.
+        inputs: Input name to dataset key, read at the same partition.
+        lookback: Input name to dataset key, read at the partitions before.
         config: The settings groups the numbers depend on.
-        sources: The source files of a trade date (bronze).
+        sources: The source files of a partition (bronze).
         together: Dataset keys of every table the pass gives, in the order they are published; empty where it gives this
             table alone.
     """
@@ -248,8 +299,12 @@ class LakeTable:
     inputs: Mapping[str, str] = field(default_factory=dict)
     lookback: Mapping[str, str] = field(default_factory=dict)
     config: Callable[[Settings], tuple[BaseModel, ...]] = lambda _: ()
-    sources: Callable[[Scope], tuple[SourceRef, ...]] = no_sources
+    sources: Callable[[S], tuple[SourceRef, ...]] = no_sources
     together: tuple[str, ...] = ()
+
+    @abstractmethod
+    def open_inputs(self, scope: S) -> dict[str, TableInput]:
+        """Every input of a partition as a lazy handle."""
 
     @cached_property
     def contract(self) -> contracts.Contract:
@@ -267,21 +322,13 @@ class LakeTable:
         words = [self.contract.doc] if self.together else []
         return "\n\n".join([*words, inspect.getdoc(self.code) or ""])
 
-    def open_inputs(self, scope: Scope) -> dict[str, TableInput]:
-        """Every input of a trade date as a lazy handle."""
-        lake, day = scope.bench.lake, scope.trade_date
-        before = sessions_before(day, scope.settings.history.sessions)
-        return {name: TableInput(lake, table, (day,)) for name, table in self.inputs.items()} | {
-            name: TableInput(lake, table, before, optional=True) for name, table in self.lookback.items()
-        }
-
-    def lineage(self, scope: Scope, inputs: Mapping[str, TableInput], run_id: str = "") -> Lineage:
-        """What the partition would be made of today: inputs, files, code, settings and the session's hours."""
+    def lineage(self, scope: S, inputs: Mapping[str, TableInput], run_id: str = "") -> Lineage:
+        """What the partition would be made of today: inputs, files, code, settings and the scope's facts."""
         groups = [
             group.model_dump(mode="json", exclude=set(getattr(group, "chooses_tables", ())) or None)
             for group in self.config(scope.settings)
         ]
-        known = {"settings": groups, "session": asdict(scope.session)}
+        known = {"settings": groups, **scope.facts()}
         return Lineage(
             inputs=tuple(ref for table in inputs.values() for ref in table.refs()),
             sources=self.sources(scope),
@@ -292,21 +339,39 @@ class LakeTable:
             run_id=run_id,
         )
 
-    def is_current(self, scope: Scope) -> bool:
+    def is_current(self, scope: S) -> bool:
         """Whether the published partition is what this code would make of today's inputs and sources."""
         try:
             lineage = self.lineage(scope, self.open_inputs(scope))
         except (PartitionMissing, PartitionUnreadable):
             return False
-        return scope.bench.lake.is_current(self.key, scope.trade_date, lineage, self.contract.fingerprint)
+        return scope.bench.lake.is_current(self.key, scope.partition_date, lineage, self.contract.fingerprint)
 
-    def stage(self, scope: Scope, inputs: Mapping[str, TableInput], run_id: str) -> Staged | Unchanged:
+    def stage(self, scope: S, inputs: Mapping[str, TableInput], run_id: str) -> Staged | Unchanged:
         """Compute the partition of a table with a pass of its own; see :func:`stage_pass`."""
         (staged,) = stage_pass((self,), scope, inputs, run_id)
         return staged
 
 
-def passes(tables: Iterable[LakeTable]) -> list[tuple[LakeTable, ...]]:
+@dataclass(frozen=True)
+class LakeTable(Table[Scope]):
+    """A table with a partition a trade date; its look-backs read the sessions before."""
+
+    def open_inputs(self, scope: Scope) -> dict[str, TableInput]:
+        """Every input of a trade date as a lazy handle."""
+        lake, day = scope.bench.lake, scope.trade_date
+        before = sessions_before(day, scope.settings.history.sessions)
+        return {name: TableInput(lake, table, (day,)) for name, table in self.inputs.items()} | {
+            name: TableInput(lake, table, before, optional=True) for name, table in self.lookback.items()
+        }
+
+
+AnyTable = Table[Any]
+"""A table of trade dates or of months."""
+T = TypeVar("T", bound=AnyTable)
+
+
+def passes(tables: Iterable[T]) -> list[tuple[T, ...]]:
     """The tables by the pass that gives them, in the order of each pass's first table.
 
     Args:
@@ -315,7 +380,7 @@ def passes(tables: Iterable[LakeTable]) -> list[tuple[LakeTable, ...]]:
     Returns:
         One tuple a pass, its tables in the order they are published.
     """
-    found: dict[tuple[str, ...], list[LakeTable]] = {}
+    found: dict[tuple[str, ...], list[T]] = {}
     for table in tables:
         found.setdefault(table.pass_keys, []).append(table)
     return [
@@ -324,13 +389,13 @@ def passes(tables: Iterable[LakeTable]) -> list[tuple[LakeTable, ...]]:
 
 
 def stage_pass(
-    tables: Sequence[LakeTable], scope: Scope, inputs: Mapping[str, TableInput], run_id: str
+    tables: Sequence[Table[S]], scope: S, inputs: Mapping[str, TableInput], run_id: str
 ) -> tuple[Staged | Unchanged, ...]:
     """Compute the partitions of all tables of one pass, validating every batch, and write them aside.
 
     Args:
         tables: Every table of the pass, in the order they are published.
-        scope: The trade date and the settings.
+        scope: The partition and the settings.
         inputs: The opened inputs.
         run_id: The run that asks.
 
@@ -343,7 +408,7 @@ def stage_pass(
         TooManyQuarantined: More rows of a table were set aside than the settings allow.
         FootprintError: A source was refused, or rows are not accounted for.
     """
-    first, lake, day = tables[0], scope.bench.lake, scope.trade_date
+    first, lake, day = tables[0], scope.bench.lake, scope.partition_date
     if tuple(table.key for table in tables) != first.pass_keys:
         raise ValueError(
             f"one pass gives {', '.join(first.pass_keys)}: they are computed together or not at all"
@@ -388,7 +453,7 @@ def _fill(filling: Mapping[str, _Filling], batches: Iterable[Batch]) -> None:
 class _Filling:
     """The stage of one table while a pass fills it, and what has gone in."""
 
-    table: LakeTable
+    table: AnyTable
     stage: Stage
     rows: int = 0
     rows_in: int = 0
@@ -416,12 +481,12 @@ class _Filling:
         if batch.is_last:
             self.stage.close(batch.symbol)
 
-    def finish(self, scope: Scope) -> None:
+    def finish(self, scope: PartitionScope) -> None:
         allowed = scope.settings.ingest.max_quarantined_share
         if self.quarantined > allowed * max(self.rows_in, 1):
             raise TooManyQuarantined(
                 f"{self.quarantined} of {self.rows_in} rows were set aside; at most {allowed:.2%} may be.",
-                where={"table": self.table.key, "dt": scope.trade_date},
+                where={"table": self.table.key, "dt": scope.partition_date},
                 remedy="footprint-assets ingest shows each file's faults; get the file again or raise "
                 "FOOTPRINT_INGEST__MAX_QUARANTINED_SHARE.",
             )
@@ -439,6 +504,7 @@ def each_contract(
     keys: Sequence[str],
     columns: Mapping[str, Sequence[str]],
     rows_of: str = "",
+    streamed: Sequence[str] = (),
 ) -> Callable[..., Iterator[Batch]]:
     """Run a per-contract function over every contract of the first input.
 
@@ -448,18 +514,23 @@ def each_contract(
         keys: Dataset keys of the tables it gives, in the order of its frames.
         columns: The columns the function reads of an input; all of them where an input is not named.
         rows_of: The input without whose rows there are none: where it is empty nothing else is read.
+        streamed: The inputs the function receives frame by frame.
 
     Returns:
         A function for ``LakeTable.function``.
     """
 
     def of_contract(symbol: str, scope: Scope, inputs: Mapping[str, TableInput]) -> Iterator[Batch]:
-        frames = {name: inputs[name].frame(symbol, columns.get(name)) for name in inputs if name == rows_of}
-        if any(rows.is_empty() for rows in frames.values()):
-            yield Batch(symbol)
-            return
-        frames |= {name: inputs[name].frame(symbol, columns.get(name)) for name in inputs if name != rows_of}
-        made = function(scope.of_contract(symbol), **frames)
+        rows: dict[str, pl.DataFrame | Iterator[pl.DataFrame]] = {}
+        for name in sorted(inputs, key=lambda name: name != rows_of):
+            if name in streamed:
+                rows[name] = inputs[name].frames(symbol, columns.get(name))
+                continue
+            rows[name] = frame = inputs[name].frame(symbol, columns.get(name))
+            if name == rows_of and frame.is_empty():
+                yield Batch(symbol)
+                return
+        made = function(scope.of_contract(symbol), **rows)
         for key, frame in zip(keys, made if isinstance(made, tuple) else (made,), strict=True):
             yield Batch(symbol, frame, key, is_last=True)
 

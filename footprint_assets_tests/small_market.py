@@ -264,7 +264,7 @@ def files_of(lake: Lake, table: str = "", day: dt.date | None = None) -> dict[st
     wanted_table, wanted_day = f"table={table.rpartition('.')[2]}", f"dt={day}"
     return {
         path.relative_to(lake.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for layer in ("bronze", "silver", "gold")
+        for layer in ("bronze", "silver", "gold", "ml")
         for path in sorted((lake.root / layer).rglob("*"))
         if path.is_file()
         and (not table or wanted_table in path.parts)

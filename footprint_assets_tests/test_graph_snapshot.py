@@ -15,7 +15,7 @@ from footprint_assets import contracts
 from footprint_assets.build import build_definitions
 from footprint_assets.contracts import ValidationDisabled
 from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH
-from footprint_assets.partitions import LOOKBACK
+from footprint_assets.partitions import LOOKBACK, MONTH_PARTITIONS
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import LevelSettings
 from footprint_assets_tests.small_market import TABLES, settings_of
@@ -37,6 +37,7 @@ gold.future.pm_high_features <- silver.future.market_by_price_10_pm_high_approac
 gold.future.pm_low_features <- silver.future.market_by_price_10_pm_low_approach
 gold.future.setup_vectors <- gold.future.levels_signals
 gold.future.sma_90_features <- silver.future.market_by_price_10_sma_90_approach
+ml.future.training_set <- gold.future.levels_signals
 page.future.footprint <- silver.future.footprint_bar, silver.future.footprint_price, silver.future.session_levels
 page.future.quality <- gold.future.setup_vectors
 page.future.session <- silver.future.footprint_bar, silver.future.level_series_5s, silver.future.market_by_price_10_or_high_episodes, silver.future.market_by_price_10_or_high_outcomes, silver.future.market_by_price_10_or_low_episodes, silver.future.market_by_price_10_or_low_outcomes, silver.future.market_by_price_10_pm_high_episodes, silver.future.market_by_price_10_pm_high_outcomes, silver.future.market_by_price_10_pm_low_episodes, silver.future.market_by_price_10_pm_low_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_sma_90_episodes, silver.future.market_by_price_10_sma_90_outcomes, silver.future.session_context_5s, silver.future.session_levels, silver.future.volume_profile_price
@@ -94,6 +95,7 @@ gold.future.pm_high_features: contract
 gold.future.pm_low_features: contract
 gold.future.setup_vectors: contract, inputs_current
 gold.future.sma_90_features: contract
+ml.future.training_set: contract
 silver.future.bbo: contract
 silver.future.footprint_bar: bars_invariant, contract
 silver.future.footprint_price: contract, footprints_add_up
@@ -132,7 +134,10 @@ silver.future.volume_profiles: contract
 """
 
 THROUGH_TODAY = dg.TimeWindowPartitionMapping(start_offset=LOOKBACK.start_offset, end_offset=0)
-JOBS = ["lake_audit", "lake_daily", "lake_first_pass", "lake_scrub", "lake_second_pass", "lake_third_pass"]
+JOBS = [
+    *("lake_audit", "lake_daily", "lake_first_pass", "lake_scrub", "lake_second_pass", "lake_third_pass"),
+    "ml_monthly",
+]
 SENSORS = {"dbn_files": "lake_daily"}
 SCHEDULES = {
     "lake_daily_schedule": ("lake_daily", "30 6 * * TUE-SAT", "America/New_York"),
@@ -201,7 +206,7 @@ def test_the_market_looks_back_at_one_place_and_the_vectors_at_their_own(definit
         for asset in definitions.assets or ()
         for spec in asset.specs
         for upstream in spec.deps
-        if upstream.partition_mapping is not None
+        if upstream.partition_mapping is not None and not contracts.is_monthly(dotted(spec.key))
     ]
 
     assert looking_back == [
@@ -211,14 +216,12 @@ def test_the_market_looks_back_at_one_place_and_the_vectors_at_their_own(definit
     ]
 
 
-def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
+def test_every_asset_and_check_of_the_lake_is_partitioned_by_the_sessions_of_the_calendar(
     definitions: dg.Definitions,
 ) -> None:
     june = [day.isoformat() for day in cme.sessions(dt.date(2025, 6, 1), dt.date(2025, 6, 30))]
-    graph = definitions.resolve_asset_graph()
 
-    definitions_used = [graph.get(key).partitions_def for key in graph.get_all_asset_keys()]
-    definitions_used += [graph.get(key).partitions_def for key in graph.asset_check_keys]
+    definitions_used = partitions_of(definitions, monthly=False)
 
     assert len(definitions_used) == 51 + 3 + 87
     assert len({partitions.get_serializable_unique_identifier() for partitions in definitions_used}) == 1
@@ -226,6 +229,21 @@ def test_every_asset_and_check_is_partitioned_by_the_sessions_of_the_calendar(
         current_time=dt.datetime(2025, 7, 1, 12, tzinfo=cme.NEW_YORK)
     )
     assert [key for key in keys if key.startswith("2025-06")] == june
+
+
+def test_what_is_learned_is_partitioned_by_the_months_of_the_calendar(definitions: dg.Definitions) -> None:
+    definitions_used = partitions_of(definitions, monthly=True)
+
+    assert len(definitions_used) == 2 * len(contracts.month_keys())
+    assert set(definitions_used) == {MONTH_PARTITIONS}
+
+
+def partitions_of(definitions: dg.Definitions, *, monthly: bool) -> list[dg.PartitionsDefinition]:
+    """The partitions of every asset and check of trade dates, or of months."""
+    graph = definitions.resolve_asset_graph()
+    assets = [key for key in graph.get_all_asset_keys() if contracts.is_monthly(dotted(key)) == monthly]
+    checks = [key for key in graph.asset_check_keys if contracts.is_monthly(dotted(key.asset_key)) == monthly]
+    return [graph.get(key).partitions_def for key in (*assets, *checks)]
 
 
 def test_every_asset_says_what_it_is_whose_and_in_which_layer(definitions: dg.Definitions) -> None:

@@ -14,7 +14,17 @@ from dagster._core.definitions.partitions.mapping import UpstreamPartitionsResul
 from dagster._core.definitions.partitions.snap import TimeWindowPartitionsSnap
 
 from footprint_assets import calendar as cme
-from footprint_assets.partitions import LAKE_PARTITIONS, LOOKBACK, is_partition, lake_partitions, lookback
+from footprint_assets.months import sessions_of
+from footprint_assets.partitions import (
+    LAKE_PARTITIONS,
+    LOOKBACK,
+    MONTH_PARTITIONS,
+    days_of_month,
+    is_partition,
+    lake_partitions,
+    lookback,
+    months_before,
+)
 from footprint_assets.settings import HistorySettings
 
 AFTER_THE_CALENDAR = dt.datetime(2035, 1, 1, tzinfo=cme.NEW_YORK)
@@ -157,3 +167,45 @@ def test_two_loads_of_the_code_give_the_same_definition() -> None:
     }
 
     assert len(fingerprints) == 1
+
+
+def read_by_month(key: str, mapping: dg.PartitionMapping, upstream: dg.PartitionsDefinition) -> list[str]:
+    found = mapping.get_upstream_mapped_partitions_result_for_partitions(
+        MONTH_PARTITIONS.subset_with_partition_keys([key]),
+        MONTH_PARTITIONS,
+        upstream,
+        current_time=AFTER_THE_CALENDAR,
+    )
+    assert not found.required_but_nonexistent_subset
+    return list(found.partitions_subset.get_partition_keys())
+
+
+def test_the_months_are_those_of_the_calendar_by_their_first_day() -> None:
+    keys = MONTH_PARTITIONS.get_partition_keys(current_time=AFTER_THE_CALENDAR)
+
+    assert (keys[0], keys[1], keys[-1], len(keys)) == ("2010-07-01", "2010-08-01", "2030-12-01", 246)
+
+
+def test_a_month_becomes_a_partition_when_its_last_day_has_ended_in_new_york() -> None:
+    before, after = dt.datetime(2024, 6, 30, 23, 59), dt.datetime(2024, 7, 1)
+    last = [
+        MONTH_PARTITIONS.get_partition_keys(current_time=now.replace(tzinfo=cme.NEW_YORK))[-1]
+        for now in (before, after)
+    ]
+    assert last == ["2024-05-01", "2024-06-01"]
+
+
+def test_a_month_is_made_of_its_trade_dates() -> None:
+    days = [day.isoformat() for day in sessions_of(dt.date(2024, 7, 1))]
+    assert read_by_month("2024-07-01", days_of_month(), LAKE_PARTITIONS) == days
+    # To Dagster the Friday lasts until Monday, and so into June, which began on a Saturday.
+    days = ["2024-05-31", *(day.isoformat() for day in sessions_of(dt.date(2024, 6, 1)))]
+    assert read_by_month("2024-06-01", days_of_month(), LAKE_PARTITIONS) == days
+
+
+def test_earlier_months_end_where_the_calendar_begins() -> None:
+    two = ["2024-04-01", "2024-05-01"]
+    assert read_by_month("2024-06-01", months_before(2), MONTH_PARTITIONS) == two
+    assert read_by_month("2024-06-01", months_before(2, last=0), MONTH_PARTITIONS) == [*two, "2024-06-01"]
+    assert read_by_month("2010-08-01", months_before(12), MONTH_PARTITIONS) == ["2010-07-01"]
+    assert read_by_month("2010-07-01", months_before(12), MONTH_PARTITIONS) == []

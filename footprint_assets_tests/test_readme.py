@@ -253,7 +253,7 @@ def test_every_shell_command_is_run_here_or_by_what_is_named() -> None:
 
 def test_the_readme_lists_every_table() -> None:
     text = README.read_text(encoding="utf-8")
-    listed = re.findall(r"`((?:bronze|silver|gold)\.\w+\.\w+)`", text)
+    listed = re.findall(r"`((?:bronze|silver|gold|ml)\.\w+\.\w+)`", text)
     assert sorted(listed) == contracts.all_keys()
 
 

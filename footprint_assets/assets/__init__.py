@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 
-from footprint_assets.assets import bronze, gold, levels, market, sessions, silver
+from footprint_assets.assets import bronze, gold, learning, levels, market, sessions, silver
+from footprint_assets.months import MonthTable
 from footprint_assets.settings import Settings
 from footprint_assets.tables import LakeTable
 
+MONTH_TABLES: tuple[MonthTable, ...] = (*learning.TABLES,)
+"""Every table of months, in an order in which each comes after its inputs."""
+
 
 def tables(settings: Settings) -> tuple[LakeTable, ...]:
-    """Every lake table of these settings, in an order in which each comes after its inputs.
+    """Every lake table of trade dates of these settings, in an order in which each comes after its inputs.
 
     Args:
         settings: Names the levels that have tables of their own.

@@ -5,6 +5,8 @@ Every level of ``LevelSettings.pipelines`` has them; they share their contracts 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from footprint_assets.assets.market import OHLCV, SHOCKS
@@ -163,6 +165,7 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
             Roots(settings.roots),
         ),
         rows_of="episodes",
+        streamed=("price5s",),
     )
     def approach(
         scope: Scope,
@@ -170,7 +173,7 @@ def level_tables(level: str) -> tuple[LakeTable, ...]:
         outcomes: pl.DataFrame,
         bars: pl.DataFrame,
         book: pl.DataFrame,
-        price5s: pl.DataFrame,
+        price5s: Iterable[pl.DataFrame],
         shocks: pl.DataFrame,
         trades_clean: pl.DataFrame,
         session_levels: pl.DataFrame,

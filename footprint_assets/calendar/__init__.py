@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from footprint_assets.calendar.globex import (
     CALENDAR_END,
+    FIRST_MONTH,
     NEW_YORK,
     PARTITION_START,
     MarketClosed,
@@ -30,6 +31,7 @@ from footprint_assets.calendar.globex import (
 
 __all__ = [
     "CALENDAR_END",
+    "FIRST_MONTH",
     "NEW_YORK",
     "PARTITION_START",
     "MarketClosed",

@@ -25,6 +25,8 @@ from footprint_assets.errors import FootprintError
 
 PARTITION_START = dt.date(2010, 6, 6)
 """The first day of Databento's GLBX.MDP3 history, a Sunday: the first session is 2010-06-07."""
+FIRST_MONTH = dt.date(2010, 7, 1)
+"""The first calendar month the history has whole, by its first day."""
 CALENDAR_END = dt.date(2030, 12, 31)
 """The last date answered. Fixed, so that equal code gives equal answers on every day; move it forward by hand."""
 

@@ -24,7 +24,9 @@ from footprint_assets.contracts.fields import (
     unwrap,
 )
 
-LAYERS = ("bronze", "silver", "gold")
+MONTHLY_LAYER = "ml"
+"""Tables of this layer have a partition a calendar month, all others one a trade date."""
+LAYERS = ("bronze", "silver", "gold", MONTHLY_LAYER)
 COLUMN_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 SEMVER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from footprint_assets.contracts import forms
 from footprint_assets.contracts.fields import Field, parse_field
-from footprint_assets.contracts.lint import COLUMN_NAME, LEVEL, PER_LEVEL, lint
+from footprint_assets.contracts.lint import COLUMN_NAME, LEVEL, MONTHLY_LAYER, PER_LEVEL, lint
 from footprint_assets.errors import FootprintError
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def all_keys(root: Path = CONTRACTS_DIR) -> list[str]:
 
 
 def table_keys(levels: Iterable[str], root: Path = CONTRACTS_DIR) -> list[str]:
-    """Dataset keys of every table there is with these levels, sorted.
+    """Dataset keys of every table of trade dates there is with these levels, sorted.
 
     Args:
         levels: Names of levels, such as ``PM_HIGH``.
@@ -202,8 +202,18 @@ def table_keys(levels: Iterable[str], root: Path = CONTRACTS_DIR) -> list[str]:
         LevelNameTaken: A level's table would be another table.
     """
     shared = templates(root)
-    own = [key for key in all_keys(root) if key not in shared]
+    own = [key for key in all_keys(root) if key not in shared and not is_monthly(key)]
     return sorted([*own, *(level_key(key, level, root) for level in levels for key in shared)])
+
+
+def month_keys(root: Path = CONTRACTS_DIR) -> list[str]:
+    """Dataset keys of every table of months, sorted."""
+    return [key for key in all_keys(root) if is_monthly(key)]
+
+
+def is_monthly(key: str) -> bool:
+    """Whether the partitions of a dataset are calendar months."""
+    return key.partition(".")[0] == MONTHLY_LAYER
 
 
 @cache

@@ -12,6 +12,18 @@ _AT_ONCE = 1e-9
 """Share of the horizon that stands for a barrier passed at the decision itself, so that its side stays."""
 
 
+def columns_read(features: FeatureList, labels: LabelSettings) -> list[str]:
+    """The columns of `levels_signals` that :func:`training_rows` reads."""
+    ends = f"{labels.primary_barrier}_{labels.primary_horizon_seconds}s_s"
+    return [
+        *("episode_id", "session_date", "symbol", "level_type", "approach_direction"),
+        *("decision_ts", "label_end_ts", "outcome"),
+        f"strength_signed_pts_{labels.primary_horizon_seconds}s",
+        *(f"time_to_{side}_{ends}" for side in ("break", "bounce")),
+        *features.names,
+    ]
+
+
 def training_rows(signals: pl.DataFrame, features: FeatureList, labels: LabelSettings) -> pl.DataFrame:
     """The time contract, the targets and the features of every episode.
 

@@ -7,7 +7,7 @@ Gold takes the trigger bars only. The definitions are in docs/approach.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +43,6 @@ from footprint_assets.transforms.confluence import (
 )
 from footprint_assets.transforms.grid import floats
 from footprint_assets.transforms.level_book import (
-    bars_reached,
-    book_grid,
     heavy_fills,
     level_book,
     rows_asked,
@@ -88,7 +86,7 @@ class Market:
         aggressors: Who made the trades.
         moving: The levels that move.
         earlier: What earlier sessions say about prices.
-        price5s: Rows of ``silver.future.market_by_price_10_price5s``.
+        price5s: Rows of ``silver.future.market_by_price_10_price5s``, frame by frame; read once a level.
         shocks: Heavy fills of the book.
     """
 
@@ -99,7 +97,7 @@ class Market:
     aggressors: Aggressors
     moving: MovingLevels
     earlier: PriorProfiles
-    price5s: pl.DataFrame
+    price5s: Iterable[pl.DataFrame]
     shocks: Shocks
 
     @classmethod
@@ -157,9 +155,7 @@ def approach(market: Market, episodes: pl.DataFrame, outcomes: pl.DataFrame, lev
     polarity = level_polarity(market.session_levels, level)
     asked = _book_rows(attempts, len(day.start_ns), day.tick_size)
     liquidity = market.rules.level_liquidity
-    reached = bars_reached(asked.bar, len(day.start_ns), liquidity)
-    book = book_grid(market.price5s, day.start_ns, reached)
-    book_half = level_book(book, asked, market.shocks, day.end_ns, day.tick_size, liquidity)
+    book_half = level_book(market.price5s, day.start_ns, asked, market.shocks, day.tick_size, liquidity)
     found = list(_path_half(market, history, level, polarity, book_half))
     path_half = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
     measured = pl.DataFrame(path_half | book_half).select(pl.all().fill_nan(None))

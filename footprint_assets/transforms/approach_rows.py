@@ -6,6 +6,7 @@ attempt, NaN for null. An array "of the bars" has one value a bar of the day.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,7 +73,7 @@ class ApproachInputs:
     Args:
         bars: Rows of ``silver.future.market_by_price_10_bar5s``.
         book: Rows of ``silver.future.market_by_price_10_bar5s_book``, the same bars.
-        price5s: Rows of ``silver.future.market_by_price_10_price5s``.
+        price5s: Rows of ``silver.future.market_by_price_10_price5s``, frame by frame.
         shocks: Rows of ``silver.future.market_by_price_10_shocks``.
         trades_clean: Rows of ``silver.future.trades_clean``.
         session_levels: Rows of ``silver.future.session_levels``.
@@ -83,7 +84,7 @@ class ApproachInputs:
 
     bars: pl.DataFrame
     book: pl.DataFrame
-    price5s: pl.DataFrame
+    price5s: Iterable[pl.DataFrame]
     shocks: pl.DataFrame
     trades_clean: pl.DataFrame
     session_levels: pl.DataFrame

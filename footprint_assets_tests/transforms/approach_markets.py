@@ -263,7 +263,7 @@ def inputs(seed: int, level: str = "PM_HIGH") -> LevelInputs:
 
 def made(given: LevelInputs, level: str = "PM_HIGH", rules: ApproachRules = RULES) -> pl.DataFrame:
     """The validated approach table."""
-    market = Market.of(given, SESSION, TICK, rules)
+    market = Market.of(replace(given, price5s=given.price5s.iter_slices(500)), SESSION, TICK, rules)
     table = approach(market, given.episodes, given.outcomes, level)
     contracts.Validator(contracts.load("silver.future.market_by_price_10_level_approach")).validate(table)
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -15,13 +16,12 @@ from polars.testing import assert_frame_equal
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.settings import LevelLiquiditySettings
+from footprint_assets.transforms import level_book as transform
 from footprint_assets.transforms.bar5s import bar5s
 from footprint_assets.transforms.level_book import (
     INPUT_COLUMNS,
     SHOCK_COLUMNS,
     LevelBookRefused,
-    bars_reached,
-    book_grid,
     heavy_fills,
     level_book,
     rows_asked,
@@ -61,14 +61,12 @@ TIGHT = LevelLiquiditySettings(
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def at_level(book: Book, limits=DEFAULTS) -> pl.DataFrame:
+def at_level(book: Book, limits=DEFAULTS, height=50) -> pl.DataFrame:
     start_ns = book.bars["bar_ts"].to_physical().to_numpy()
     rows = rows_asked(*(np.array(column) for column in book.rows), book.bars.height, TICK)
-    # Only what can be read is: a measure that looked further back would find no price there.
-    reached = bars_reached(rows.bar, len(start_ns), limits)
-    grid = book_grid(book.price5s.select(INPUT_COLUMNS), start_ns, reached)
+    frames = book.price5s.select(INPUT_COLUMNS).iter_slices(height)
     shocks = heavy_fills(book.shocks.select(SHOCK_COLUMNS))
-    measures = level_book(grid, rows, shocks, start_ns + BAR, TICK, limits)
+    measures = level_book(frames, start_ns, rows, shocks, TICK, limits)
     states = {name: pl.Int8 for name in measures if "_state_" in name}
     return pl.DataFrame(measures).fill_nan(None).cast(states)
 
@@ -99,6 +97,15 @@ def test_every_column_equals_the_slow_reference(seed, limits):
     expected = pl.DataFrame([slow.row(*row) for row in book.rows.rows()], infer_schema_length=None)
     assert sorted(got.columns) == sorted(expected.columns)
     assert_frame_equal(got, expected.select(got.columns).cast(got.schema), rel_tol=1e-12, abs_tol=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS, st.integers(1, 400), st.integers(1, 2000), st.sampled_from((DEFAULTS, TIGHT)))
+def test_a_row_does_not_depend_on_where_the_book_is_cut(seed, height, stretch, limits):
+    book = random_book(seed)
+    whole = at_level(book, limits, height=10**6)
+    with patch.object(transform, "STRETCH_ROWS", stretch):
+        assert_frame_equal(at_level(book, limits, height), whole, check_exact=True)
 
 
 @settings(max_examples=15, deadline=None)
