@@ -12,6 +12,7 @@ from footprint_assets.checks import (
     feature_quality,
     feature_tables,
     lake_wide,
+    learning,
     source_quality,
 )
 from footprint_assets.checks.finding import Check, Finding, Limits, Severity, Verdict
@@ -29,10 +30,14 @@ CHECKS: tuple[Check, ...] = (
 AUDIT_CHECKS: tuple[Check, ...] = (*CHECKS, *lake_wide.CHECKS)
 """The checks of the audit: those of every run, and those that read every byte or many sessions."""
 
+MONTH_CHECKS: tuple[Check, ...] = learning.CHECKS
+"""The checks of a month and of its audit: ``(bench, first day of the month) -> findings``."""
+
 __all__ = [
     "AUDIT_CHECKS",
     "CHECKS",
     "FRESHNESS",
+    "MONTH_CHECKS",
     "Check",
     "Finding",
     "Limits",

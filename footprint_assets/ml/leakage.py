@@ -185,14 +185,14 @@ def alone(
         random = np.random.default_rng(seed)
         orders = [np.concatenate([blocks[i] for i in random.permutation(len(blocks))]) for _ in range(draws)]
         outcomes = np.column_stack([y, *(y[order] for order in orders)]).astype(np.float64)
-        for told_by, score in (
-            ("value", _ranked(taught, features)),
-            ("presence", _present(taught, features)),
-        ):
-            told = _folded(score, outcomes)
+        x = _values(taught, features)
+        for told_by, score in (("value", _ranked(x, _varying(x))), ("presence", _presence(x))):
+            if not score.columns:
+                continue
+            told = _folded(score.to_numpy(), outcomes)
             best = int(told[:, 0].argmax())
             null = float(np.quantile(told[:, 1:].max(axis=0), NULL_SHARE))
-            found.append(Alone(features.names[best], target, told_by, float(told[best, 0]), null))
+            found.append(Alone(score.columns[best], target, told_by, float(told[best, 0]), null))
     return tuple(sorted(found, key=lambda one: -one.auc))
 
 
@@ -213,17 +213,35 @@ def _blocks(rows: pl.DataFrame) -> list[Int64]:
     return np.split(np.arange(date.size), np.flatnonzero(np.diff(date)) + 1)
 
 
-def _ranked(rows: pl.DataFrame, features: FeatureList) -> Float64:
-    """Rank of every row by each feature, from 1, an unknown value in the middle; float64[rows, features]."""
-    value = pl.col(features.names).cast(pl.Float64).fill_nan(None)
-    middle = (value.count() + 1) / 2
-    return rows.select((value.rank() - middle).fill_null(0.0).rank()).to_numpy()
+def _values(rows: pl.DataFrame, features: FeatureList) -> pl.DataFrame:
+    """The features, null where unknown."""
+    return rows.select(pl.col(features.names).cast(pl.Float64).fill_nan(None))
 
 
-def _present(rows: pl.DataFrame, features: FeatureList) -> Float64:
-    """The same by whether a feature has a value."""
-    value = pl.col(features.names).cast(pl.Float64).fill_nan(None)
-    return rows.select(value.is_not_null().cast(pl.Float64).rank()).to_numpy()
+def _varying(x: pl.DataFrame) -> list[str]:
+    """Features whose values differ between rows."""
+    return [
+        name
+        for name, varies in zip(x.columns, x.select(pl.all().min() < pl.all().max()).row(0), strict=True)
+        if varies
+    ]
+
+
+def _ranked(x: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Rank of every row by each of some features, from 1; an unknown value lies in the middle."""
+    ranks = [(pl.col(name).rank() - (pl.col(name).count() + 1) / 2).fill_null(0.0).rank() for name in names]
+    return x.select(ranks)
+
+
+def _presence(x: pl.DataFrame) -> pl.DataFrame:
+    """The same by whether a feature has a value, of those known in some rows and not in others."""
+    return x.select(
+        [
+            pl.col(name).is_not_null().cast(pl.Float64).rank()
+            for name, unknown in zip(x.columns, x.null_count().row(0), strict=True)
+            if 0 < unknown < x.height
+        ]
+    )
 
 
 def _folded(rank: Float64, outcomes: Float64) -> Float64:
@@ -265,13 +283,13 @@ def on_shuffled_outcomes(
 
     Args:
         rows: Rows of `training_set`.
-        features: What rows are compared by; every n-th where there are more than ``MAX_COMPARED``.
+        features: What rows are compared by; every n-th of those that vary where there are more than ``MAX_COMPARED``.
         embargo_sessions: Trade dates after a fold that are left out of training.
         draws: Orders drawn for the band.
         seed: Of the draws.
 
     Returns:
-        ``None`` where there are fewer than two trade dates a fold, or one outcome.
+        ``None`` where there are fewer than two trade dates a fold, one outcome, or no feature that varies.
     """
     taught, y = _targets(rows)["decided"]
     blocks = _blocks(taught)
@@ -279,9 +297,10 @@ def on_shuffled_outcomes(
         return None
     random = np.random.default_rng(seed)
     y = y[np.concatenate([blocks[i] for i in random.permutation(len(blocks))])]
-    stride = -(-len(features.names) // MAX_COMPARED)
-    compared = FeatureList(features.names[::stride], features.families[::stride], features.sha256)
-    rank = _ranked(taught, compared)
+    x = _values(taught, features)
+    if not (names := _varying(x)):
+        return None
+    rank = _ranked(x, names[:: max(-(-len(names) // MAX_COMPARED), 1)]).to_numpy()
     by_row = np.full(y.size, np.nan)
     for test in np.array_split(random.permutation(y.size), FOLDS):
         train = np.setdiff1d(np.arange(y.size), test)

@@ -184,6 +184,7 @@ def test_one_outcome_or_one_trade_date_tells_nothing(honest):
     assert alone(honest.with_columns(outcome=pl.lit("CHOP")), FEATURES) == ()
     assert alone(honest.filter(pl.col("session") == 0), FEATURES) == ()
     assert alone(honest.clear(), FEATURES) == ()
+    assert alone(honest.with_columns(pl.lit(1.0).alias(name) for name in FEATURES.names), FEATURES) == ()
 
 
 # How it is judged
