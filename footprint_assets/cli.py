@@ -63,6 +63,17 @@ def _date_option(documentation: str) -> typer.models.OptionInfo:
     return option
 
 
+def _month(text: str) -> dt.date:
+    from footprint_assets.months import month_of
+
+    return month_of(text)
+
+
+def _month_option(documentation: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(parser=_month, metavar="YYYY-MM", help=documentation)
+    return option
+
+
 class Layer(StrEnum):
     """A layer of the lake."""
 
@@ -234,6 +245,35 @@ def backfill(
     scope = backfills.scope_of(settings, plan)
     plan.save(home)
     raise typer.Exit(_run_backfill(settings, plan, scope, workers or plan.workers))
+
+
+@app.command()
+def learn(
+    start: Annotated[dt.date | None, _month_option("First month.")] = None,
+    end: Annotated[dt.date | None, _month_option("Last month.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the months asked for last.")] = False,
+) -> None:
+    """Learn from levels month after month: each from the months before it, judged on its own. What is current stays.
+
+    Without months: all that have signals. A month that fails does not stop those after it. Exit code 1 where one failed,
+    130 after Ctrl-C.
+    """
+    from footprint_assets.backfill import Plan
+    from footprint_assets.learn import LEARN, months_to_learn
+    from footprint_assets.runs import dagster_home
+
+    settings = _settings()
+    home = _home(dagster_home(settings))
+    if resume:
+        if start or end:
+            raise typer.BadParameter("--resume takes its months from the last time.")
+        plan = Plan.load(home, settings, LEARN)
+        months = months_to_learn(settings, plan.start, plan.end)
+    else:
+        months = months_to_learn(settings, start, end)
+        plan = Plan(months[0], months[-1], lake=str(settings.lake_root.resolve()))
+        plan.save(home, LEARN)
+    raise typer.Exit(_learn_and_report(settings, months, plan.id))
 
 
 @app.command()
@@ -611,6 +651,32 @@ def _run_backfill(settings: Settings, plan: Plan, scope: Scope, workers: int) ->
         console.problem(f"{left} trade dates are left: footprint-assets backfill --resume")
         return INTERRUPTED
     return int(any(outcome.outcome == "failed" for outcome in outcomes))
+
+
+def _learn_and_report(settings: Settings, months: list[dt.date], tag: str) -> int:
+    """Learn months, print what became of them, and give the exit code."""
+    from footprint_assets.learn import MonthOutcome, run_months
+
+    outcomes: list[MonthOutcome] = []
+    with console.progress("learning") as advance:
+        advance(0, len(months))
+        for outcome in run_months(settings, months, tag):
+            outcomes.append(outcome)
+            advance(len(outcomes), len(months))
+            for reason in outcome.run.reasons:
+                console.problem(f"{outcome.month:%Y-%m} {reason}")
+    console.table(
+        ["month", "outcome", "seconds", "run", ""],
+        [
+            [f"{o.month:%Y-%m}", o.run.outcome, f"{o.run.seconds:.1f}", o.run.run_id[:8], o.note]
+            for o in outcomes
+        ],
+    )
+    ended = [outcome.run.outcome for outcome in outcomes if outcome.run.outcome != "interrupted"]
+    if left := len(months) - len(ended):
+        console.problem(f"{left} months are left: footprint-assets learn --resume")
+        return INTERRUPTED
+    return int("failed" in ended)
 
 
 def _print_backfill(outcomes: Sequence[DateOutcome], scope: Scope, wall: float) -> None:

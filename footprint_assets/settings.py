@@ -361,6 +361,9 @@ class ModelSettings(_Group):
     """How the models of level outcomes are trained."""
 
     min_sessions: int = Field(20, gt=1, description="Fewest trade dates with rows to train on.")
+    window_months: int = Field(
+        12, gt=0, description="Most months before its own that a month is learned from."
+    )
     embargo_sessions: int = Field(
         3,
         ge=0,
@@ -399,6 +402,39 @@ class RetrievalSettings(_Group):
     prior_rows: float = Field(
         5.0, ge=0, description="Neighbours' worth of the segment's base rate in the chances."
     )
+
+
+class JudgingSettings(_Group):
+    """How what the models say is calibrated, judged and compared."""
+
+    window_months: int = Field(
+        12, gt=0, description="Months up to the partition's own that calibrators and reports read, at most."
+    )
+    calibrator: Literal["platt", "beta"] = Field("platt", description="Map of a probability.")
+    min_rows: int = Field(
+        200, gt=1, description="Fewest rows a map is fitted on; with fewer it changes nothing."
+    )
+    min_sessions: int = Field(10, gt=1, description="Fewest trade dates a map or a width is fitted on.")
+    score_step: float = Field(
+        0.005, gt=0, lt=1, description="Steps that probabilities are rounded to for Venn-Abers intervals."
+    )
+    min_segment_rows: int = Field(60, gt=1, description="Fewest rows a report says a number of.")
+    min_segment_sessions: int = Field(5, gt=1, description="Fewest trade dates a report says a number of.")
+    min_effective: float = Field(
+        10.0, gt=0, description="Effective neighbours from which an episode counts as covered."
+    )
+    draws: int = Field(200, gt=0, description="Draws of a band.")
+    promotion_draws: int = Field(2000, gt=0, description="Draws of the p-value of a promotion.")
+    promotion_p: float = Field(
+        0.05, gt=0, lt=1, description="A challenger becomes champion below this p-value."
+    )
+    permutations: int = Field(2, gt=0, description="Orders drawn of a family of features.")
+    retrained_families: int = Field(
+        0,
+        ge=0,
+        description="Most important families without which the direction head is trained again, each month.",
+    )
+    seed: int = Field(11, ge=0, description="Of every draw.")
 
 
 class ConfluenceWeights(_Group):
@@ -444,6 +480,10 @@ class AutomationSettings(_Group):
     )
     daily_at: dt.time = Field(
         dt.time(6, 30), description="When the trade date of the day before is run, ET, to the minute."
+    )
+    monthly_at: dt.time = Field(
+        dt.time(10, 0),
+        description="When it is looked whether the month before can be learned from, ET, to the minute.",
     )
     scrub_day: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = Field(
         "SAT", description="Day of the week the whole lake is compared with its hashes."
@@ -637,6 +677,7 @@ class Settings(BaseSettings):
     ui: UiSettings = UiSettings()
     models: ModelSettings = ModelSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    judging: JudgingSettings = JudgingSettings()
     quality: QualitySettings = QualitySettings()
 
     @classmethod

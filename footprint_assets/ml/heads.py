@@ -131,6 +131,21 @@ class Model:
         """SHA-256 (hex) of the boosters' text."""
         return hashlib.sha256("".join(self.boosters.values()).encode()).hexdigest()
 
+    def gain(self) -> dict[str, float]:
+        """Gain of each feature over the splits of all trees, by name; the end of a time bin is none of them.
+
+        Read from the text alone, so that it can be had where LightGBM is not installed.
+        """
+        total = np.zeros(len(self.features) + 1)
+        for text in self.boosters.values():
+            lines = [line.partition("=") for line in text.splitlines()]
+            features, gains = (
+                [number for name, _, values in lines if name == wanted for number in values.split()]
+                for wanted in ("split_feature", "split_gain")
+            )
+            np.add.at(total, [int(feature) for feature in features], [float(gain) for gain in gains])
+        return dict(zip(self.features, total.tolist(), strict=False))
+
     def predict(self, rows: pl.DataFrame, features_sha256: str) -> pl.DataFrame:
         """What the model says of rows.
 
