@@ -150,6 +150,41 @@ def _numpy(*, filtered: bool) -> Any:
     return side
 
 
+@contextmanager
+def _question(data: Data) -> Prepared:
+    """A whole question by the project's index: one row's features placed, its segment, its neighbours, their chances."""
+    import numpy as np
+    import polars as pl
+
+    from footprint_assets.ml.features import FeatureList
+    from footprint_assets.ml.retrieval import Index, fit_space
+    from footprint_assets.settings import RetrievalSettings
+
+    rows, queries = _vectors(data)
+    names = tuple(f"bar5s_ofi_x{k}" for k in range(DIMENSIONS))
+    features = FeatureList(names, ("ofi",) * DIMENSIONS, "0" * 64)
+    number = np.arange(len(rows))
+    level, over = np.divmod(number, len(rows) // 5)
+    facts = pl.DataFrame(
+        {
+            "episode_id": number,
+            "session": over * SESSIONS // (len(rows) // 5),
+            "level_type": level,
+            "approach_direction": np.ones(len(rows), np.int8),
+            "label_end_ts": over,
+            "outcome": np.array(["BREAK", "BOUNCE", "CHOP"])[number % 3],
+        }
+    )
+    space = fit_space(pl.DataFrame(rows[:2_000], schema=list(names)), features)
+    index = Index(facts, space, rows, RetrievalSettings(neighbours=NEIGHBOURS))
+    asked = pl.DataFrame(queries, schema=list(names)).with_columns(
+        level_type=3, approach_direction=1, session=SESSIONS, decision_ts=len(rows) // 10
+    )
+    turn = cycle(range(QUERIES))
+    index.ask(asked[0])
+    yield lambda: index.ask(asked[next(turn)]), lambda _: {}
+
+
 def _milliseconds(name: str, side: str, wanted: float | None) -> Line:
     return Line(name, value(side, "wall_s", 1e3), wanted, "ms", "at most")
 
@@ -180,6 +215,7 @@ FILTERED = Case(
     (
         Side("ours", _ours(filtered=True), repeats=10 * QUERIES),
         Side("ours, two of a trade date", _ours(filtered=True, per_session=2), repeats=10 * QUERIES),
+        Side("ours, a whole question", _question, repeats=10 * QUERIES),
         Side("faiss, range of rows", _faiss("range"), repeats=10 * QUERIES, package="faiss"),
         Side("faiss, set of rows", _faiss("batch"), repeats=10 * QUERIES, package="faiss"),
         Side("usearch exact", _usearch(filtered=True), repeats=10 * QUERIES, package="usearch"),
@@ -190,6 +226,7 @@ FILTERED = Case(
         _milliseconds(
             "nearest by level and time, two of a trade date: one query", "ours, two of a trade date", None
         ),
+        _milliseconds("nearest by level and time: a whole question", "ours, a whole question", 3.0),
         faster("nearest by level and time: wall, faiss with a set of rows / ours", "faiss, set of rows", 1.4),
         faster(
             "nearest by level and time: wall, faiss with a range of rows / ours", "faiss, range of rows", None
