@@ -165,8 +165,9 @@ def _report(arguments: argparse.Namespace) -> None:
         report.put_into(arguments.into, "learning", text) if arguments.into else print(text)
     results, grown = arguments.out / "results.json", arguments.out / "growth.json"
     if results.exists():
-        text = report.markdown(json.loads(results.read_text()))
-        report.put_into(arguments.into, "results", text) if arguments.into else print(text)
+        for section, document in report.sections(json.loads(results.read_text())).items():
+            text = report.markdown(document)
+            report.put_into(arguments.into, section, text) if arguments.into else print(text)
     if grown.exists():
         document = json.loads(grown.read_text())
         text = growth.markdown(document)

@@ -643,13 +643,25 @@ class QualitySettings(_Group):
         ge=0,
         description="Minutes of a session whose book the audit drives again record by record; 0 for all of it.",
     )
+    lone_feature_warn_auc: float = Field(
+        0.65,
+        ge=0.5,
+        le=1,
+        description="AUC of one feature alone above which a month warns, where chance gives less.",
+    )
+    lone_feature_error_auc: float = Field(
+        0.75,
+        ge=0.5,
+        le=1,
+        description="AUC of one feature alone above which a month fails, where chance gives less.",
+    )
     fresh_by: dt.time = Field(
         dt.time(9, 0), description="Time of the next day by which a trade date is to be published, ET."
     )
 
     @model_validator(mode="after")
     def _warnings_come_first(self) -> QualitySettings:
-        for kind in ("bad_book_{}_share", "pause_{}_seconds"):
+        for kind in ("bad_book_{}_share", "pause_{}_seconds", "lone_feature_{}_auc"):
             if getattr(self, kind.format("error")) < getattr(self, kind.format("warn")):
                 raise ValueError(f"{kind.format('error')} must not be below {kind.format('warn')}")
         return self

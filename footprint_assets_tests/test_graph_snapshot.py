@@ -98,7 +98,7 @@ gold.future.pm_high_features: contract
 gold.future.pm_low_features: contract
 gold.future.setup_vectors: contract, inputs_current
 gold.future.sma_90_features: contract
-ml.future.training_set: contract
+ml.future.training_set: contract, episodes_in_time, no_feature_tells_all, only_features_read, shuffled_outcomes_tell_nothing
 silver.future.bbo: contract
 silver.future.footprint_bar: bars_invariant, contract
 silver.future.footprint_price: contract, footprints_add_up
