@@ -162,8 +162,8 @@ def _counts(before: Floats, now: Floats, place: Int64, dates: int, bins: int) ->
 
 def _indices(counts: Float64, is_now: Float64) -> Float64:
     """Stability index of each way to deal the trade dates; float64[ways]."""
-    # Sums of counts are whole numbers: exact, whatever order a library adds them in.
-    now = is_now @ counts
+    # A product of so small matrices costs threads of the linear algebra library more to share than to do.
+    now = np.einsum("wd,db->wb", is_now, counts)
     before = counts.sum(axis=0) - now
     n, m = before.sum(axis=1, keepdims=True), now.sum(axis=1, keepdims=True)
     p, q = np.maximum(before / n, 0.5 / n), np.maximum(now / m, 0.5 / m)
