@@ -152,7 +152,7 @@ def test_drawn_rows_keep_the_contract_and_show_what_their_chances_are_made_of(tm
     assert rows.equals(again.signals)
     shown = Shown(
         wall=np.log2(rows[SHOWN_AS["wall"]].to_numpy() / 43) / 2,
-        flow=rows[SHOWN_AS["flow"]].to_numpy() / 0.3,
+        flow=rows[SHOWN_AS["flow"]].to_numpy() / 0.45,
         tempo=np.log2(rows[SHOWN_AS["tempo"]].to_numpy()),
     )
     said = KNOWN_EDGE.p_break(shown.wall, shown.flow)
