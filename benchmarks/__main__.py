@@ -24,9 +24,15 @@ def main() -> None:
         _side(sys.argv[2:])
         return
     arguments = _parser().parse_args()
-    {"run": _run, "growth": _growth, "graph-load": _graph_load, "report": _report}[arguments.command](
-        arguments
-    )
+    commands = {
+        "run": _run,
+        "growth": _growth,
+        "graph-load": _graph_load,
+        "known-edge": _known_edge,
+        "learning": _learning,
+        "report": _report,
+    }
+    commands[arguments.command](arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +40,10 @@ def _parser() -> argparse.ArgumentParser:
         "python -m benchmarks", description="Measure the project beside its peers."
     )
     parser.add_argument(
-        "command", nargs="?", default="run", choices=("run", "growth", "graph-load", "report")
+        "command",
+        nargs="?",
+        default="run",
+        choices=("run", "growth", "graph-load", "known-edge", "learning", "report"),
     )
     parser.add_argument("--full", action="store_true", help=f"{FULL_RECORDS:,} records, and the backfill")
     parser.add_argument(
@@ -45,6 +54,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--partitions", type=_number, default=1_000, help="graph-load: partitions of each table"
     )
+    parser.add_argument(
+        "--mode", choices=("known-edge", "null"), default="known-edge", help="known-edge: which market"
+    )
+    parser.add_argument("--workers", type=_number, default=1, help="known-edge: processes of the backfill")
+    parser.add_argument("--months", type=_number, default=24, help="learning: months")
+    parser.add_argument("--episodes", type=_number, default=25_000, help="learning: episodes in all of them")
+    parser.add_argument("--threads", type=_number, default=1, help="learning: threads of the boosted trees")
+    parser.add_argument(
+        "--functions", action="store_true", help="learning: the pure functions one by one, not the command"
+    )
+    parser.add_argument("--window", type=_number, help="learning: months the functions learn from, at most")
     parser.add_argument("--rounds", type=int, default=3, help="how often every side is run")
     parser.add_argument(
         "--only", nargs="*", default=(), choices=[c.name for c in CASES], metavar="CASE", help="these cases"
@@ -107,13 +127,47 @@ def _graph_load(arguments: argparse.Namespace) -> None:
     print(graph_load.markdown(document))
 
 
-def _report(arguments: argparse.Namespace) -> None:
-    from benchmarks import growth, report
+def _known_edge(arguments: argparse.Namespace) -> None:
+    from benchmarks import known_edge
 
+    document = known_edge.measure(
+        arguments.data,
+        arguments.mode,
+        (arguments.sessions or [known_edge.SESSIONS])[0],
+        arguments.session_records or known_edge.RECORDS,
+        arguments.workers,
+        _tell,
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / f"{arguments.mode}.json").write_text(json.dumps(document, indent=1))
+    print(known_edge.markdown(document))
+
+
+def _learning(arguments: argparse.Namespace) -> None:
+    from benchmarks import learning
+
+    size = (arguments.data, arguments.months, arguments.episodes, arguments.threads)
+    if arguments.functions:
+        document = learning.measure(*size, arguments.window, _tell)
+    else:
+        document = learning.measure_command(*size, _tell)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "learning.json").write_text(json.dumps(document, indent=1))
+    print(learning.markdown(document))
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from benchmarks import growth, learning, report
+
+    learned = arguments.out / "learning.json"
+    if learned.exists():
+        text = learning.markdown(json.loads(learned.read_text()))
+        report.put_into(arguments.into, "learning", text) if arguments.into else print(text)
     results, grown = arguments.out / "results.json", arguments.out / "growth.json"
     if results.exists():
-        text = report.markdown(json.loads(results.read_text()))
-        report.put_into(arguments.into, "results", text) if arguments.into else print(text)
+        for section, document in report.sections(json.loads(results.read_text())).items():
+            text = report.markdown(document)
+            report.put_into(arguments.into, section, text) if arguments.into else print(text)
     if grown.exists():
         document = json.loads(grown.read_text())
         text = growth.markdown(document)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,13 +200,16 @@ def pass_of(settings: Settings, key: str) -> tuple[LakeTable, ...]:
     return next(p for p in passes(tables(settings)) if key in p[0].pass_keys)
 
 
-def run_command(lake: Path, market: Path, arguments: Sequence[str]) -> float:
+def run_command(
+    lake: Path, market: Path, arguments: Sequence[str], others: Mapping[str, str] | None = None
+) -> float:
     """Run ``footprint-assets`` in a process of its own.
 
     Args:
         lake: The lake.
         market: The drop folder.
         arguments: What is typed after ``footprint-assets``.
+        others: Further settings, as environment variables.
 
     Returns:
         The highest resident memory of the process, MB.
@@ -216,6 +219,7 @@ def run_command(lake: Path, market: Path, arguments: Sequence[str]) -> float:
         "FOOTPRINT_DBN_DIR": str(market),
         "FOOTPRINT_ROOTS": '{"ES": {}}',
         "DAGSTER_HOME": str(lake.parent / "dagster_home"),
+        **(others or {}),
     }
     done = subprocess.run(
         [sys.executable, "-c", _RUN.format(arguments=list(arguments))],

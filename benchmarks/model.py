@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from benchmarks.market import Data
@@ -29,6 +30,7 @@ class Side:
         environment: Environment variables of its process.
         rounds: Most rounds it takes part in; the slowest peers are measured less often.
         needs_gb: Free memory, GB for 10 M records, without which it is left out.
+        package: What it imports that may not be installed; it is left out then, and named as not measured.
     """
 
     name: str
@@ -38,6 +40,12 @@ class Side:
     environment: Mapping[str, str] = field(default_factory=dict)
     rounds: int = 99
     needs_gb: float = 0.0
+    package: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether what it imports is there."""
+        return not self.package or find_spec(self.package) is not None
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,7 @@ class Case:
         needs: What must be made before: ``lake`` (bronze and clean tables), ``whole`` (the whole day by the real command),
             ``sessions`` (a market of several sessions).
         only_full: Whether it runs with ``--full`` or by name only.
+        section: Part of the report, and markers of the page, it belongs to.
     """
 
     name: str
@@ -133,6 +142,7 @@ class Case:
     agree: tuple[str, ...] = ()
     needs: tuple[str, ...] = ("lake",)
     only_full: bool = False
+    section: str = "results"
 
 
 def ratio(over: tuple[str, str], under: tuple[str, str]) -> Figure:

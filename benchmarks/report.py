@@ -6,14 +6,15 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import CASES
 from benchmarks.cases.day import SEALING, VALIDATION
+from benchmarks.cases.learning import SECTION
 from benchmarks.market import Data
-from benchmarks.model import Line, Result, Results, Spread
+from benchmarks.model import Case, Line, Result, Results, Spread
 
 PACKAGES = (
     "databento",
@@ -26,6 +27,8 @@ PACKAGES = (
     "pyarrow",
     "zstandard",
 )
+PEERS = ("faiss-cpu", "lightgbm", "purgedcv", "scikit-learn", "skfolio", "usearch")
+"""Named where they are installed."""
 _UNITS = {"wall_s": "s", "cpu_s": "s", "slowest_s": "s", "growth_mb": "MB", "bytes_a_row": "B"}
 
 
@@ -44,7 +47,14 @@ def machine() -> dict[str, str]:
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "Python": platform.python_version(),
-    } | {name: version(name) for name in PACKAGES}
+    } | {name: found for name in (*PACKAGES, *PEERS) if (found := _version(name))}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def as_json(found: Mapping[str, Results], data: Data, times: int) -> dict[str, Any]:
@@ -70,7 +80,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     }
     cases = [case for case in CASES if case.name in found]
     words = [
-        f"One simulated session of ES with {document['records']:,} MBP-10 records; {document['rounds']} rounds. "
+        f"{_subject(document)}; {document['rounds']} rounds. "
         + ", ".join(f"{name} {text}" for name, text in document["machine"].items())
         + ".",
         "### The lines",
@@ -80,8 +90,31 @@ def markdown(document: Mapping[str, Any]) -> str:
         ),
     ]
     for case in cases:
-        words += [f"### {case.title}", *_costs(found[case.name])]
+        words += [f"### {case.title}", *_not_installed(case, found[case.name]), *_costs(found[case.name])]
     return "\n\n".join("\n".join(part) if isinstance(part, list) else part for part in _joined(words)) + "\n"
+
+
+def sections(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The document of each part of the page whose cases were run, by its markers."""
+    found: dict[str, dict[str, Any]] = {}
+    for case in CASES:
+        if case.name in document["cases"]:
+            part = found.setdefault(case.section, {**document, "cases": {}})
+            part["cases"][case.name] = document["cases"][case.name]
+    return found
+
+
+def _subject(document: Mapping[str, Any]) -> str:
+    if all(case.section == SECTION for case in CASES if case.name in document["cases"]):
+        return "Made-up rows of the sizes named"
+    return f"One simulated session of ES with {document['records']:,} MBP-10 records"
+
+
+def _not_installed(case: Case, results: Results) -> Iterator[str]:
+    """Which peers were not measured, and why."""
+    if absent := [side for side in case.sides if side.package and side.name not in results]:
+        told = ", ".join(f"{side.name} (`{side.package}`)" for side in absent)
+        yield f"Not measured, for want of the package: {told}."
 
 
 def _joined(words: Sequence[str]) -> Iterator[str | list[str]]:
@@ -111,7 +144,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _line(line: Line, results: Results) -> Iterator[list[str]]:
     spread = line.figure(results)
     if spread is None:
-        yield [line.name, "", "", "not run", _wanted(line), ""]
+        yield [line.name, "", "", "not measured", _wanted(line), ""]
         return
     met = {True: "met", False: "**not met**", None: ""}[line.holds(spread)]
     yield [

@@ -53,7 +53,7 @@ def run(cases: Sequence[Case], data: Data, times: int, tell: Tell) -> dict[str, 
     """
     found: dict[str, Results] = {}
     for case in cases:
-        sides = [side for side in case.sides if _fits(side, data, tell)]
+        sides = [side for side in case.sides if _is_there(side, tell) and _fits(side, data, tell)]
         rounds: dict[str, dict[int, Facts]] = {side.name: {} for side in sides}
         for turn in range(times):
             for side in sides:
@@ -95,6 +95,12 @@ def compare(case: Case, results: Results) -> None:
                 raise PeersDisagree(
                     f"{case.name}: {name} is {fact!r} for {side} and {reference!r} for the first"
                 )
+
+
+def _is_there(side: Side, tell: Tell) -> bool:
+    if not side.is_installed:
+        tell(f"not measured: {side.name} needs {side.package}, which is not installed")
+    return side.is_installed
 
 
 def _fits(side: Side, data: Data, tell: Tell) -> bool:

@@ -5,10 +5,11 @@ import warnings
 
 import dagster as dg
 
+from footprint_assets import contracts
 from footprint_assets.background import aside
 from footprint_assets.checks import Check, Finding
 from footprint_assets.lake_asset import WORKBENCH
-from footprint_assets.partitions import LAKE_PARTITIONS
+from footprint_assets.partitions import LAKE_PARTITIONS, MONTH_PARTITIONS
 
 SHOWN_FINDINGS = 20
 
@@ -34,7 +35,7 @@ def build_asset_check(check: Check) -> dg.AssetChecksDefinition:
             description=check.rule,
             additional_deps=[key.split(".") for key in check.reads if key != check.table],
             required_resource_keys={WORKBENCH},
-            partitions_def=LAKE_PARTITIONS,
+            partitions_def=MONTH_PARTITIONS if contracts.is_monthly(check.table) else LAKE_PARTITIONS,
         )
         def run(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
             day = dt.date.fromisoformat(context.partition_key)

@@ -7,8 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from footprint_assets import calendar as cme
-from footprint_assets.checks import AUDIT_CHECKS, FRESHNESS, Check, Finding, Severity, Verdict, due_by
+from footprint_assets.checks import (
+    AUDIT_CHECKS,
+    FRESHNESS,
+    MONTH_CHECKS,
+    Check,
+    Finding,
+    Severity,
+    Verdict,
+    due_by,
+)
+from footprint_assets.gold_contracts import TRAINING_SET
 from footprint_assets.lake import PartitionUnreadable
+from footprint_assets.months import sessions_of
 from footprint_assets.resources import Workbench
 
 
@@ -17,7 +28,7 @@ class AuditRow:
     """One finding of the audit.
 
     Args:
-        trade_date: The trade date it speaks of.
+        trade_date: The trade date it speaks of; of a month the first day.
         check: The rule.
         finding: What it found; failed with the tables missing where they are not published.
     """
@@ -48,7 +59,7 @@ def audit(
     end: dt.date | None = None,
     fresh_at: dt.datetime | None = None,
 ) -> Iterator[AuditRow]:
-    """Run every check over the published trade dates.
+    """Run every check over the published trade dates, and over the months of them that something was learned from.
 
     Args:
         bench: The lake.
@@ -64,6 +75,11 @@ def audit(
         for check in AUDIT_CHECKS:
             for finding in _findings(bench, check, day):
                 yield AuditRow(day, check, finding)
+    for month in published_months(bench, start, end):
+        for check in MONTH_CHECKS:
+            if bench.lake.manifests(check.table, month):
+                for finding in _findings(bench, check, month):
+                    yield AuditRow(month, check, finding)
     if fresh_at is not None:
         due = due_by(fresh_at, bench.settings.quality.fresh_by)
         for finding in _findings(bench, FRESHNESS, due):
@@ -88,4 +104,15 @@ def published_dates(
         day
         for day in dates
         if (start is None or day >= start) and (end is None or day <= end) and cme.is_session(day)
+    ]
+
+
+def published_months(
+    bench: Workbench, start: dt.date | None = None, end: dt.date | None = None
+) -> list[dt.date]:
+    """First days of the months with a trade date in the range that have a training set, the first thing learning makes."""
+    return [
+        month
+        for month in bench.lake.dates(TRAINING_SET)
+        if (start is None or sessions_of(month)[-1] >= start) and (end is None or month <= end)
     ]

@@ -23,9 +23,24 @@ from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
 
 Layer = Literal["bronze", "silver", "gold"]
-PLAN_FILE = "backfill.json"
 BACKFILL_TAG = "footprint/backfill"
 """Run tag with the id of the backfill. Not Dagster's own: the UI hides runs of backfills it did not start."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that can be gone on with.
+
+    Args:
+        file: Name of its plan in the Dagster home.
+        begin: How it is begun.
+    """
+
+    file: str
+    begin: str
+
+
+BACKFILL = Command("backfill.json", "footprint-assets backfill --start YYYY-MM-DD --end YYYY-MM-DD")
 
 
 class NoSuchTable(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -58,25 +73,24 @@ class Plan:
     lake: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
-    def save(self, home: Path) -> None:
+    def save(self, home: Path, command: Command = BACKFILL) -> None:
         """Write the plan into the Dagster home, where it takes the place of the last one."""
         text = json.dumps(asdict(self), default=str, indent=2) + "\n"
-        draft = home / f"{PLAN_FILE}.{os.getpid()}"
+        draft = home / f"{command.file}.{os.getpid()}"
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(home / PLAN_FILE)
+        draft.replace(home / command.file)
 
     @classmethod
-    def load(cls, home: Path, settings: Settings) -> Plan:
-        """Read the plan of the last backfill.
+    def load(cls, home: Path, settings: Settings, command: Command = BACKFILL) -> Plan:
+        """Read the last plan of a command.
 
         Raises:
             NothingToResume: There is none, it cannot be read, or it is of another lake.
         """
-        path = home / PLAN_FILE
-        begin = "footprint-assets backfill --start YYYY-MM-DD --end YYYY-MM-DD"
+        path, begin = home / command.file, command.begin
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             plan = cls(
@@ -89,16 +103,14 @@ class Plan:
                 id=str(found["id"]),
             )
         except FileNotFoundError as error:
-            raise NothingToResume(
-                "No backfill was begun here.", where={"file": path}, remedy=begin
-            ) from error
+            raise NothingToResume("Nothing was begun here.", where={"file": path}, remedy=begin) from error
         except (ValueError, KeyError, TypeError) as error:
             raise NothingToResume(
-                "The plan of the last backfill cannot be read.", where={"file": path}, remedy=begin
+                "The plan on disk cannot be read.", where={"file": path}, remedy=begin
             ) from error
         if plan.lake != str(settings.lake_root.resolve()):
             raise NothingToResume(
-                "The last backfill was of another lake.",
+                "The plan on disk is of another lake.",
                 where={"its_lake": plan.lake, "lake": settings.lake_root.resolve()},
                 remedy=f"set FOOTPRINT_LAKE_ROOT={plan.lake}, or {begin}",
             )

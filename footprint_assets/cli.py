@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 page = typer.Typer(
-    help="Write a self-contained HTML page: a session, its footprint, the quality of the data.",
+    help="Write a self-contained HTML page: a session, its footprint, the quality of the data, a month's models, setups.",
     no_args_is_help=True,
 )
 app.add_typer(page, name="page")
@@ -63,6 +63,17 @@ def _date_option(documentation: str) -> typer.models.OptionInfo:
     return option
 
 
+def _month(text: str) -> dt.date:
+    from footprint_assets.months import month_of
+
+    return month_of(text)
+
+
+def _month_option(documentation: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(parser=_month, metavar="YYYY-MM", help=documentation)
+    return option
+
+
 class Layer(StrEnum):
     """A layer of the lake."""
 
@@ -79,6 +90,31 @@ Records = Annotated[
     int | None, typer.Option(metavar="N", help="MBP-10 records of the front ES contract a session.")
 ]
 
+
+class Market(StrEnum):
+    """What is known about levels in a simulated market."""
+
+    plain = "plain"
+    known_edge = "known-edge"
+    null = "null"
+
+
+def _time(text: str) -> dt.time:
+    try:
+        return dt.time.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a time; write HH:MM:SS.") from error
+
+
+AttemptDate = Annotated[dt.date, _date_option("Trade date of the attempt.")]
+Level = Annotated[str, typer.Option(help="Level it was made at, such as PM_HIGH.")]
+Time = Annotated[
+    dt.time,
+    typer.Option(
+        parser=_time, metavar="HH:MM:SS", help="New York time; the last attempt decided by then is meant."
+    ),
+]
+Root = Annotated[str, typer.Option(help="Product root.")]
 Simulated = Annotated[bool, typer.Option("--simulated", help="Say on the page that the market is simulated.")]
 
 
@@ -99,6 +135,12 @@ def sample(
     records_per_session: Records = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory; the drop folder by default.")] = None,
+    mode: Annotated[
+        Market,
+        typer.Option(
+            help="What happens at levels: nothing special, drawn from a known law, or drawn blindly."
+        ),
+    ] = Market.plain,
 ) -> None:
     """Write a simulated market as valid DBN files: MBP-10, trades, definitions, statistics."""
     from footprint_assets import sample as market
@@ -111,6 +153,7 @@ def sample(
             market.DEFAULT_RECORDS if records_per_session is None else records_per_session,
             market.DEFAULT_SEED if seed is None else seed,
             progress=lambda _, done, total: advance(done, total),
+            mode=mode.value,
         )
     console.line(_of_files(files))
 
@@ -237,6 +280,35 @@ def backfill(
 
 
 @app.command()
+def learn(
+    start: Annotated[dt.date | None, _month_option("First month.")] = None,
+    end: Annotated[dt.date | None, _month_option("Last month.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the months asked for last.")] = False,
+) -> None:
+    """Learn from levels month after month: each from the months before it, judged on its own. What is current stays.
+
+    Without months: all that have signals. A month that fails does not stop those after it. Exit code 1 where one failed,
+    130 after Ctrl-C.
+    """
+    from footprint_assets.backfill import Plan
+    from footprint_assets.learn import LEARN, months_to_learn
+    from footprint_assets.runs import dagster_home
+
+    settings = _settings()
+    home = _home(dagster_home(settings))
+    if resume:
+        if start or end:
+            raise typer.BadParameter("--resume takes its months from the last time.")
+        plan = Plan.load(home, settings, LEARN)
+        months = months_to_learn(settings, plan.start, plan.end)
+    else:
+        months = months_to_learn(settings, start, end)
+        plan = Plan(months[0], months[-1], lake=str(settings.lake_root.resolve()))
+        plan.save(home, LEARN)
+    raise typer.Exit(_learn_and_report(settings, months, plan.id))
+
+
+@app.command()
 def prune_runs(
     older_than: Annotated[
         int, typer.Option("--older-than", min=0, metavar="DAYS", help="Days since the run ended.")
@@ -348,21 +420,28 @@ def scrub(start: Start = None, end: End = None, as_json: Json = False) -> None:
 
 @app.command()
 def status(start: Start = None, end: End = None, as_json: Json = False) -> None:
-    """Show which trade dates of each table are current, empty, stale or missing."""
+    """Show which trade dates, or months, of each table are current, empty, stale or missing."""
     from footprint_assets.resources import Workbench
+    from footprint_assets.status import month_status
     from footprint_assets.status import status as states_of_dates
 
-    states = states_of_dates(Workbench(_settings()), start, end)
+    bench = Workbench(_settings())
+    dates = {str(day): tables for day, tables in states_of_dates(bench, start, end).items()}
+    months = {f"{month:%Y-%m}": tables for month, tables in month_status(bench, start, end).items()}
     if as_json:
-        console.line(json.dumps({str(day): tables for day, tables in states.items()}, indent=2))
+        console.line(json.dumps(dates | months, indent=2))
         return
-    if not states:
+    if not dates and not months:
         console.line("No trade date is published or covered by the drop folder.")
         return
     shown: tuple[State, ...] = ("current", "empty", "stale", "missing")
     console.table(
         ["table", *shown],
-        [[key, *(_ranges(states, key, state) for state in shown)] for key in next(iter(states.values()))],
+        [
+            [key, *(_ranges(states, key, state) for state in shown)]
+            for states in (dates, months)
+            for key in next(iter(states.values()), {})
+        ],
     )
 
 
@@ -401,6 +480,37 @@ def show(
         return
     rows = viewer.last_rows(source, tail) if tail else viewer.first_rows(source, head or viewer.DEFAULT_ROWS)
     console.table(*viewer.cells(rows, source.units))
+
+
+@app.command()
+def similar(date: AttemptDate, level: Level, time: Time, root: Root = "ES", as_json: Json = False) -> None:
+    """Show the past attempts most like one, nearest first, and what became of them."""
+    from footprint_assets import asked, attempts
+    from footprint_assets.resources import Workbench
+
+    bench = Workbench(_settings())
+    found = asked.similar(bench, attempts.find_attempt(bench, date, level, time, root))
+    if as_json:
+        console.line(json.dumps(found.as_json(), indent=2))
+        return
+    console.line(found.attempt.words)
+    console.table(*found.cells())
+    console.line(found.words)
+
+
+@app.command()
+def predict(date: AttemptDate, level: Level, time: Time, root: Root = "ES", as_json: Json = False) -> None:
+    """Show what the models in use say of an attempt: break, bounce or chop, how far, how soon."""
+    from footprint_assets import asked, attempts
+    from footprint_assets.resources import Workbench
+
+    bench = Workbench(_settings())
+    said = asked.predict(bench, attempts.find_attempt(bench, date, level, time, root))
+    if as_json:
+        console.line(json.dumps(said.as_json(), indent=2))
+        return
+    console.line(said.attempt.words)
+    console.table(*said.cells())
 
 
 @page.command("session")
@@ -448,6 +558,40 @@ def quality_page(
     from footprint_assets.pages import write_quality_page
 
     write_quality_page(_settings(), start, end, out, simulated=simulated)
+    console.line(f"wrote {out}")
+
+
+@page.command("models")
+def models_page(
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Calendar month.")],
+    root: Root = "ES",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/models.html"),
+    simulated: Simulated = False,
+) -> None:
+    """Calibration, lift, coverage, importance, signals and why, reports and cards of a month's models."""
+    from footprint_assets.model_pages import write_model_page
+    from footprint_assets.months import month_of
+
+    write_model_page(_settings(), month_of(month), root, out, simulated=simulated)
+    console.line(f"wrote {out}")
+
+
+@page.command("setups")
+def setups_page(
+    date: AttemptDate,
+    level: Level,
+    time: Time,
+    root: Root = "ES",
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("build/setups.html"),
+    simulated: Simulated = False,
+) -> None:
+    """An attempt at a level beside the past ones most like it: how price went, and what became of them."""
+    from footprint_assets.attempts import find_attempt
+    from footprint_assets.model_pages import write_setups_page
+    from footprint_assets.resources import Workbench
+
+    bench = Workbench(_settings())
+    write_setups_page(bench, find_attempt(bench, date, level, time, root), out, simulated=simulated)
     console.line(f"wrote {out}")
 
 
@@ -613,6 +757,32 @@ def _run_backfill(settings: Settings, plan: Plan, scope: Scope, workers: int) ->
     return int(any(outcome.outcome == "failed" for outcome in outcomes))
 
 
+def _learn_and_report(settings: Settings, months: list[dt.date], tag: str) -> int:
+    """Learn months, print what became of them, and give the exit code."""
+    from footprint_assets.learn import MonthOutcome, run_months
+
+    outcomes: list[MonthOutcome] = []
+    with console.progress("learning") as advance:
+        advance(0, len(months))
+        for outcome in run_months(settings, months, tag):
+            outcomes.append(outcome)
+            advance(len(outcomes), len(months))
+            for reason in outcome.run.reasons:
+                console.problem(f"{outcome.month:%Y-%m} {reason}")
+    console.table(
+        ["month", "outcome", "seconds", "run", ""],
+        [
+            [f"{o.month:%Y-%m}", o.run.outcome, f"{o.run.seconds:.1f}", o.run.run_id[:8], o.note]
+            for o in outcomes
+        ],
+    )
+    ended = [outcome.run.outcome for outcome in outcomes if outcome.run.outcome != "interrupted"]
+    if left := len(months) - len(ended):
+        console.problem(f"{left} months are left: footprint-assets learn --resume")
+        return INTERRUPTED
+    return int("failed" in ended)
+
+
 def _print_backfill(outcomes: Sequence[DateOutcome], scope: Scope, wall: float) -> None:
     """Print the table at the end of a backfill."""
     count = Counter(outcome.outcome for outcome in outcomes)
@@ -707,8 +877,8 @@ def _as_json(row: AuditRow) -> dict[str, object]:
     }
 
 
-def _ranges(states: Mapping[dt.date, Mapping[str, State]], table: str, state: State) -> str:
-    """The trade dates of a table in one state, neighbours drawn together."""
+def _ranges(states: Mapping[str, Mapping[str, State]], table: str, state: State) -> str:
+    """The partitions of a table in one state, neighbours drawn together."""
     runs = []
     for matches, days in groupby(states, key=lambda day: states[day][table] == state):
         if matches:

@@ -6,7 +6,7 @@ The source is read, not run: an error's docstring says what it means, the places
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,15 @@ def kinds(package: Path = Path(__file__).parent) -> list[Kind]:
         """The kind a class is one of; empty where it is no error of ours."""
         return next((base for base in families.get(name, ()) if base == BASE or family(base)), "")
 
+    shared = {
+        node.name: node
+        for module in modules
+        for node in module.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
     found: dict[str, list[Case]] = {name: [] for name in families if family(name)}
     for module in modules:
-        texts = _Texts(module)
+        texts = _Texts(module, shared)
         for call in ast.walk(module):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in found:
                 found[call.func.id].extend(texts.cases(call))
@@ -103,9 +109,10 @@ class _Texts:
 
     Args:
         module: The module.
+        shared: Functions of the package it may call, by name.
     """
 
-    def __init__(self, module: ast.Module) -> None:
+    def __init__(self, module: ast.Module, shared: Mapping[str, ast.FunctionDef]) -> None:
         self._constants = {
             target.id: node.value
             for node in module.body
@@ -113,7 +120,8 @@ class _Texts:
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        self._functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+        own = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+        self._functions = {**shared, **own}
 
     def cases(self, call: ast.Call) -> Iterator[Case]:
         """The cases of a place that makes an error."""

@@ -27,3 +27,7 @@ class FootprintError(Exception):
         facts = ", ".join(f"{name}={value}" for name, value in self.where.items())
         text = f"{self.message} [{facts}]" if facts else self.message
         return f"{text} Remedy: {self.remedy}" if self.remedy else text
+
+
+class ExtraMissing(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """Something needs a package that is not installed; it comes with an extra."""

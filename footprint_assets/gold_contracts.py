@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from footprint_assets.contracts import CONTRACTS_DIR, ContractNotFound, path_of
+from footprint_assets.ml.heads import BIN_ENDS, HEADS, Head
 from footprint_assets.transforms import (
     bar5s_filtered,
     level_features,
@@ -29,6 +30,9 @@ FOOTPRINT = "silver.future.footprint_bar"
 EPISODES = "silver.future.market_by_price_10_level_episodes"
 OUTCOMES = "silver.future.market_by_price_10_level_outcomes"
 TRAINING_SET = "ml.future.training_set"
+MODELS = {name: f"ml.future.model_{name}" for name in HEADS}
+"""Dataset key of the models of each head."""
+OUT_OF_FOLD = "ml.future.out_of_fold"
 VERSIONS = {
     bar5s_filtered.TABLE: "1.0.0",
     market_features.TABLE: "1.0.0",
@@ -36,6 +40,8 @@ VERSIONS = {
     levels_signals.TABLE: "1.0.0",
     setup_vectors.TABLE: "1.0.0",
     TRAINING_SET: "1.0.0",
+    **dict.fromkeys(MODELS.values(), "1.0.0"),
+    OUT_OF_FOLD: "1.0.0",
 }
 
 _Json = dict[str, Any]
@@ -239,6 +245,158 @@ def _training(root: Path) -> list[Column]:
     ]
 
 
+_MONTH: _Json = {
+    "name": "month",
+    "type": {"type": "int", "logicalType": "date"},
+    "doc": "First day of the calendar month.",
+    "unit": "date",
+    "kind": "id",
+}
+_SHA256 = {"matches": "^[0-9a-f]{64}$"}
+_MODEL: tuple[_Json, ...] = (
+    _MONTH,
+    _ROOT,
+    {
+        "name": "head",
+        "type": "string",
+        "doc": "What is learned.",
+        "unit": "none",
+        "kind": "id",
+        "checks": {"isin": list(HEADS)},
+    },
+    {
+        "name": "booster",
+        "type": "string",
+        "doc": "Name of the booster within the head: a quantile of strength, or the only one.",
+        "unit": "none",
+        "kind": "id",
+        "checks": {"matches": "^[a-z][a-z0-9]*$"},
+    },
+    {
+        "name": "text",
+        "type": "string",
+        "doc": "The booster in LightGBM's own text, without the parameters it was grown with.",
+        "unit": "none",
+        "kind": "derived",
+    },
+    {
+        "name": "features",
+        "type": {"type": "array", "items": "string"},
+        "doc": "Columns of the training set it reads, in order; time_to_threshold reads the end of the time bin after them.",
+        "unit": "none",
+        "kind": "meta",
+    },
+    {
+        "name": "features_sha256",
+        "type": "string",
+        "doc": "SHA-256 of the allow list, features.json, they come from.",
+        "unit": "none",
+        "kind": "meta",
+        "checks": _SHA256,
+    },
+    {
+        "name": "sha256",
+        "type": "string",
+        "doc": "SHA-256 of the text of all boosters of the head.",
+        "unit": "none",
+        "kind": "meta",
+        "checks": _SHA256,
+    },
+    {
+        "name": "rows",
+        "type": "long",
+        "doc": "Rows it learned from.",
+        "unit": "rows",
+        "kind": "quality",
+        "checks": {"gt": 0},
+    },
+    {
+        "name": "sessions",
+        "type": "long",
+        "doc": "Trade dates it learned from.",
+        "unit": "days",
+        "kind": "quality",
+        "checks": {"gt": 0},
+    },
+    *(
+        {
+            "name": f"{which}_session_date",
+            "type": {"type": "int", "logicalType": "date"},
+            "doc": f"{which.capitalize()} trade date it learned from.",
+            "unit": "date",
+            "kind": "meta",
+        }
+        for which in ("first", "last")
+    ),
+)
+
+
+def _model(_: Path) -> list[Column]:
+    return [Column(field) for field in _MODEL]
+
+
+def _judged(root: Path) -> list[Column]:
+    training = [column for column in _training(root) if column.field["kind"] != "feature"]
+    said = [_said(name, head) for head in HEADS.values() for name in head.columns]
+    return [
+        *(Column(column.field, TRAINING_SET, column.name) for column in training),
+        *(Column(field) for field in (*said, *_RETRIEVED)),
+    ]
+
+
+def _said(name: str, head: Head) -> _Json:
+    """A column of what a head says of a row."""
+    words = {
+        "p_tradeable": "Chance that the level breaks or holds within the horizon.",
+        "p_break": "Chance that it breaks where it breaks or holds.",
+    }
+    probability = name.startswith("p_")
+    if head.name == "strength":
+        words[name] = f"Quantile {name.split('_')[1][1:]} % of strength_signed_pts."
+    elif head.name == "time_to_threshold":
+        _, side, _, bin_ = name.split("_")
+        share = BIN_ENDS[int(bin_[1:]) - 1]
+        words[name] = (
+            f"Chance that the {side} barrier is the first, and reached by {share:.4f} of the horizon."
+        )
+    checks = {"checks": {"ge": 0, "le": 1}} if probability else {}
+    doc = f"{words[name]} As the model says it, not calibrated; null without a model."
+    unit = "1" if probability else "pts"
+    return {
+        "name": name,
+        "type": ["null", "double"],
+        "default": None,
+        "doc": doc,
+        "unit": unit,
+        "kind": "derived",
+    } | checks
+
+
+_RETRIEVED: tuple[_Json, ...] = (
+    *(
+        {
+            "name": f"retrieval_p_{outcome}",
+            "type": ["null", "double"],
+            "default": None,
+            "doc": f"Weighted share of {outcome.upper()} among the nearest earlier episodes, drawn to the base rate; null where none was over.",
+            "unit": "1",
+            "kind": "derived",
+            "checks": {"ge": 0, "le": 1},
+        }
+        for outcome in ("break", "bounce", "chop")
+    ),
+    {
+        "name": "retrieval_effective",
+        "type": ["null", "double"],
+        "default": None,
+        "doc": "Number of equal neighbours that would say as much; null where none was asked for.",
+        "unit": "rows",
+        "kind": "derived",
+        "checks": {"ge": 0},
+    },
+)
+
+
 def _as_float(column: Column) -> Column:
     """A feature as a model reads it; its bounds were checked in gold, before it was rounded."""
     kept = {name: column.field[name] for name in ("name", "doc", "unit", "kind")}
@@ -254,6 +412,8 @@ _COLUMNS: Mapping[str, Callable[[Path], list[Column]]] = {
     levels_signals.TABLE: _signals,
     setup_vectors.TABLE: _vectors,
     TRAINING_SET: _training,
+    **dict.fromkeys(MODELS.values(), _model),
+    OUT_OF_FOLD: _judged,
 }
 _HEADS: Mapping[str, _Json] = {
     bar5s_filtered.TABLE: {
@@ -284,6 +444,19 @@ _HEADS: Mapping[str, _Json] = {
     },
     TRAINING_SET: {
         "doc": "Every episode of a month as a model reads it: when its features were known, when its label was, what is to be learned, and the features of the allow list as float32.",
+        "key": ["session_date", "decision_ts", "episode_id"],
+        "sort": ["session_date", "decision_ts", "episode_id"],
+    },
+    **{
+        key: {
+            "doc": f"The boosted trees of {name} for a month, learned from the months before it: one row a booster; none where nothing could be learned.",
+            "key": ["booster"],
+            "sort": ["booster"],
+        }
+        for name, key in MODELS.items()
+    },
+    OUT_OF_FOLD: {
+        "doc": "What the models of a month, and its earlier episodes, say of every episode of the month, beside what came of it: no row was seen in training.",
         "key": ["session_date", "decision_ts", "episode_id"],
         "sort": ["session_date", "decision_ts", "episode_id"],
     },

@@ -10,6 +10,7 @@ from footprint_assets.checks import CHECKS
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.months import MonthTable
 from footprint_assets.tables import LakeTable
+from footprint_assets.tracked_runs import TRACKED_RUNS
 from footprint_assets.validation import as_markdown, validate
 
 LAKE_DAILY = "lake_daily"
@@ -17,6 +18,8 @@ LAKE_PASSES = ("lake_first_pass", "lake_second_pass", "lake_third_pass")
 """A pass over many dates at once: its tables look back only to tables of the passes before it."""
 LAKE_AUDIT = "lake_audit"
 ML_MONTHLY = "ml_monthly"
+IN_ORDER_TAG = "footprint/in_order"
+"""Run tag of the runs that wait for each other (`dagster.yaml`): they look back on what came before."""
 
 
 def pass_of(tables: Iterable[LakeTable]) -> dict[str, int]:
@@ -128,7 +131,9 @@ def build_month_job(tables: Iterable[MonthTable]) -> Any:
     """
     return dg.define_asset_job(
         ML_MONTHLY,
-        _assets([table.key for table in tables]),
+        _assets([*(table.key for table in tables), TRACKED_RUNS]),
         description="One month: models of the months before it, judged on this one. Months one after the other are the "
         "walk-forward evaluation.",
+        # A month begun before the one before it is published would be learned without it, and be stale.
+        tags={IN_ORDER_TAG: "months"},
     )

@@ -28,6 +28,7 @@ from pydantic import BaseModel
 
 from footprint_assets.contracts import ContractViolation
 from footprint_assets.errors import FootprintError
+from footprint_assets.gold_contracts import MODELS
 from footprint_assets.lake import SourceRef
 from footprint_assets.materialization import column_lineage, group_of, tags_of
 from footprint_assets.months import MonthScope, MonthTable
@@ -47,7 +48,6 @@ from footprint_assets.tables import (
     Batch,
     LakeTable,
     PartitionScope,
-    S,
     Scope,
     T,
     Unchanged,
@@ -72,7 +72,7 @@ Mappings = Mapping[str, dg.PartitionMapping | None]
 
 
 @dataclass(frozen=True)
-class Grain(Generic[S, T]):
+class Grain(Generic[T]):
     """What the assets of a kind of partition share.
 
     Args:
@@ -82,7 +82,7 @@ class Grain(Generic[S, T]):
     """
 
     partitions: dg.PartitionsDefinition
-    scope_of: Callable[[str, Workbench], S]
+    scope_of: Callable[[str, Workbench], PartitionScope]
     reads: Callable[[T], Mappings]
 
 
@@ -215,7 +215,7 @@ def build_assets(
     Returns:
         Daily-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
     """
-    by_day = Grain[Scope, LakeTable](
+    by_day = Grain[LakeTable](
         LAKE_PARTITIONS,
         lambda key, bench: Scope.of(dt.date.fromisoformat(key), bench),
         lambda table: _reads_of_day(table, lookback),
@@ -223,26 +223,29 @@ def build_assets(
     return _build(passes(tables), by_day, runs)
 
 
-def build_month_assets(tables: Iterable[MonthTable], settings: Settings) -> list[dg.AssetsDefinition]:
+def build_month_assets(
+    tables: Iterable[MonthTable], settings: Settings, runs: Runs | None = None
+) -> list[dg.AssetsDefinition]:
     """Make the Dagster assets of month tables, one step a pass.
 
     Args:
         tables: The declared tables.
         settings: Say how many months back a table reads.
+        runs: Where a run of these steps begins its passes.
 
     Returns:
         Monthly-partitioned assets with their contracts' schemas, their inputs, and the check ``contract`` each.
     """
-    by_month = Grain[MonthScope, MonthTable](
+    by_month = Grain[MonthTable](
         MONTH_PARTITIONS,
         lambda key, bench: MonthScope(dt.date.fromisoformat(key), bench),
         lambda table: _reads_of_month(table, settings),
     )
-    return _build(passes(tables), by_month)
+    return _build(passes(tables), by_month, runs)
 
 
 def _build(
-    graph: Sequence[tuple[T, ...]], grain: Grain[S, T], runs: Runs | None = None
+    graph: Sequence[tuple[T, ...]], grain: Grain[T], runs: Runs | None = None
 ) -> list[dg.AssetsDefinition]:
     """One step a pass."""
     step_of = {together[0].key: _step_name(together[0]) for together in graph}
@@ -268,7 +271,7 @@ def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
 
 def _build_step(
     tables: tuple[T, ...],
-    grain: Grain[S, T],
+    grain: Grain[T],
     made_in_run: Callable[[dg.AssetExecutionContext, Pass, PartitionScope], Made],
 ) -> dg.AssetsDefinition:
     """One step that computes every table of a pass: they run together or not at all."""
@@ -350,13 +353,12 @@ def _step_name(table: AnyTable) -> str:
 
 
 def _output(table: AnyTable) -> dg.AssetOut:
-    layer = table.key.partition(".")[0]
     return dg.AssetOut(
         key=_asset_key(table),
         dagster_type=dg.Any,
         io_manager_key=IO_MANAGER,
         group_name=group_of(table),
-        kinds={"parquet", "databento" if layer == "bronze" else "polars"},
+        kinds={"parquet", _made_with(table.key)},
         owners=["team:market-data"],
         description=table.description,
         tags=tags_of(table),
@@ -367,6 +369,12 @@ def _output(table: AnyTable) -> dg.AssetOut:
             "dagster/column_lineage": column_lineage(table),
         },
     )
+
+
+def _made_with(key: str) -> str:
+    if key.startswith("bronze."):
+        return "databento"
+    return "lightgbm" if key in MODELS.values() else "polars"
 
 
 def _asset_key(table: AnyTable) -> dg.AssetKey:

@@ -28,8 +28,18 @@ PAGES = {
         "silver.future.footprint_price",
         "gold.future.footprint_bars",
     ),
+    "models": (
+        "ml.future.predictions",
+        "ml.future.calibration_report",
+        "ml.future.champion",
+        "ml.future.model_card",
+    ),
+    "setups": ("ml.future.retrieval_index", "ml.future.retrieval_report"),
 }
 """Tables a page is mostly made of, which lead to its asset."""
+
+CARDS = "ml.future.model_card"
+"""Table of documents, which Dagster shows as they are."""
 
 Draw = tuple[tuple[str, ...] | None, Callable[[pl.DataFrame], str]]
 _PICTURES: dict[str, Draw] = {
@@ -52,6 +62,10 @@ _PICTURES: dict[str, Draw] = {
         lambda rows: picture.levels_picture(rows, LEVEL_CLASSES),
     ),
     "gold.future.setup_vectors": (None, picture.nulls_picture),
+    "ml.future.calibration_report": (
+        ("subject", "measure", "value", "reference", "low", "high"),
+        picture.reliability_picture,
+    ),
 }
 """Columns a table's picture needs (all where ``None``), and how it is drawn."""
 
@@ -75,6 +89,8 @@ def materialization_facts(
     facts: dict[str, dg.MetadataValue] = {}
     if rows and seconds > 0 and key in _PICTURES:
         facts |= _pictures(bench, key, day, manifests)
+    if rows and key == CARDS:
+        facts |= _cards(bench, key, day, manifests)
     facts["path"] = dg.MetadataValue.path(_folder(bench, key, day, manifests))
     versions = sorted({manifest.contract.version for manifest in manifests.values()})
     facts["contract_version"] = dg.MetadataValue.text(", ".join(versions))
@@ -112,6 +128,17 @@ def _pictures(
             svg = draw(partition.frame(list(columns) if columns else None))
         if svg:
             yield f"picture_{symbol}", dg.MetadataValue.md(picture.as_markdown(symbol, svg))
+
+
+def _cards(
+    bench: Workbench, key: str, day: dt.date, manifests: Mapping[str, Manifest]
+) -> Iterator[tuple[str, dg.MetadataValue]]:
+    """The cards as they are, each a document to read."""
+    for symbol in sorted(manifests):
+        with bench.lake.read(key, day, symbol) as partition:
+            cards = partition.frame(["head", "card_markdown"])
+        for head, text in cards.select(pl.col("head").cast(pl.String), "card_markdown").iter_rows():
+            yield f"card_{symbol}_{head}", dg.MetadataValue.md(text)
 
 
 def group_of(table: AnyTable) -> str:

@@ -78,6 +78,11 @@ class MonthTable(Table[MonthScope]):
     days: frozenset[str] = frozenset()
     months_back: Mapping[str, MonthsBack] = field(default_factory=dict)
 
+    @property
+    def description(self) -> str:
+        """What a row is, and what the function says of itself: one function may give the tables of several heads."""
+        return f"{self.contract.doc}\n\n{super().description}"
+
     def back(self, name: str, settings: Settings) -> int:
         """How many months a look-back reads, at most."""
         months = self.months_back[name]
@@ -153,6 +158,11 @@ def months_before(month: dt.date, count: int) -> tuple[dt.date, ...]:
     """First days of the ``count`` months before a month, oldest first, as far as the lake's calendar reaches."""
     first, number = (day.year * 12 + day.month - 1 for day in (cme.FIRST_MONTH, month))
     return tuple(dt.date(n // 12, n % 12 + 1, 1) for n in range(max(number - count, first), number))
+
+
+def months_from(first: dt.date, last: dt.date) -> list[dt.date]:
+    """First days of the months from one to another, both included, oldest first."""
+    return [*months_before(last, (last.year - first.year) * 12 + last.month - first.month), last]
 
 
 def month_of(text: str) -> dt.date:

@@ -89,7 +89,7 @@ def write_footprint_page(
         simulated=simulated,
         ticks_per_row=settings.footprint.ticks_per_row,
     )
-    _write(out, html)
+    write_page(out, html)
 
 
 def write_session_page(settings: Settings, day: dt.date, symbol: str, out: Path, *, simulated: bool) -> None:
@@ -127,7 +127,7 @@ def write_session_page(settings: Settings, day: dt.date, symbol: str, out: Path,
         episodes=of_levels(EPISODES, session_report.EPISODE_COLUMNS),
         outcomes=of_levels(OUTCOMES, session_report.OUTCOME_COLUMNS),
     )
-    _write(out, session_page(tables, symbol=symbol, session_date=day, simulated=simulated))
+    write_page(out, session_page(tables, symbol=symbol, session_date=day, simulated=simulated))
 
 
 def write_quality_page(
@@ -167,7 +167,7 @@ def write_quality_page(
         for row in audit(bench, start, end)
     ]
     tables = [fact for day in dates for fact in _facts(bench, day)]
-    _write(out, quality_page(tables, findings, simulated=simulated))
+    write_page(out, quality_page(tables, findings, simulated=simulated))
 
 
 def _facts(bench: Workbench, day: dt.date) -> list[TableFacts]:
@@ -204,7 +204,13 @@ def _input(settings: Settings, key: str, day: dt.date) -> TableInput:
     return TableInput(Workbench(settings).lake, key, (day,))
 
 
-def _write(out: Path, html: str) -> None:
+def write_page(out: Path, html: str) -> None:
+    """Write a page as UTF-8.
+
+    Args:
+        out: The file; its folder is made.
+        html: The document.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(html, encoding="utf-8", newline="\n")
 

@@ -66,6 +66,18 @@ def month_partitions() -> dg.MonthlyPartitionsDefinition:
     )
 
 
+def is_month(month: dt.date, now: dt.datetime) -> bool:
+    """Whether a month is a partition at an instant: from midnight in New York after its last day.
+
+    Args:
+        month: First day of a month.
+        now: The instant, with a time zone.
+    """
+    return cme.FIRST_MONTH <= month <= cme.CALENDAR_END and now >= _midnight(
+        (month + dt.timedelta(days=31)).replace(day=1)
+    )
+
+
 def days_of_month() -> dg.TimeWindowPartitionMapping:
     """The trade dates of a month, as Dagster draws them.
 

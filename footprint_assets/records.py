@@ -17,7 +17,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from footprint_assets.assets import MONTH_TABLES, tables
-from footprint_assets.checks import CHECKS, Check
+from footprint_assets.checks import CHECKS, MONTH_CHECKS, Check
 from footprint_assets.lake_asset import CONTRACT_CHECK
 from footprint_assets.settings import Settings
 
@@ -50,7 +50,9 @@ def check_keys(settings: Settings) -> list[dg.AssetCheckKey]:
         settings: Names the levels, which have tables of their own.
     """
     every = (*tables(settings), *MONTH_TABLES)
-    return [contract_check(table.key) for table in every] + [rule_check(rule) for rule in CHECKS]
+    return [contract_check(table.key) for table in every] + [
+        rule_check(rule) for rule in (*CHECKS, *MONTH_CHECKS)
+    ]
 
 
 def rules_over(selected: Collection[str], settings: Settings) -> list[Check]:

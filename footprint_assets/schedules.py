@@ -1,20 +1,26 @@
-"""The runs that begin by the clock: the trade date of the day before, and the weekly scrub of the lake."""
+"""The runs that begin by the clock: the trade date of the day before, the month before, the weekly scrub of the lake."""
 
 import datetime as dt
+import hashlib
 from dataclasses import replace
 
 import dagster as dg
 
 from footprint_assets import calendar as cme
 from footprint_assets.arrivals import damaged_files, missing_hours, one_line, trade_dates
-from footprint_assets.jobs import LAKE_DAILY
+from footprint_assets.assets import MONTH_TABLES
+from footprint_assets.assets.learning import LEVELS_SIGNALS
+from footprint_assets.gold_contracts import TRAINING_SET
+from footprint_assets.jobs import LAKE_DAILY, ML_MONTHLY
 from footprint_assets.lake_asset import WORKBENCH
+from footprint_assets.months import MonthScope, months_before, sessions_of
 from footprint_assets.resources import Workbench, covers
 from footprint_assets.scrub_job import LAKE_SCRUB
 from footprint_assets.sensors import IN_ORDER
 from footprint_assets.settings import AutomationSettings
 from footprint_assets.status import status
 
+EVERY_DAY = "*"
 AFTER_TRADE_DATES = "TUE-SAT"
 """The mornings after a weekday: a closure's is told with its name, a weekend's is none."""
 WATCHED_LAYER = "gold"
@@ -58,7 +64,25 @@ def build_schedules(automation: AutomationSettings) -> list[dg.ScheduleDefinitio
     def lake_scrub_schedule() -> dg.RunRequest:
         return dg.RunRequest()
 
-    return [lake_daily_schedule, lake_scrub_schedule]
+    @dg.schedule(
+        name="ml_monthly_schedule",
+        job_name=ML_MONTHLY,
+        cron_schedule=_cron(automation.monthly_at, EVERY_DAY),
+        execution_timezone=cme.NEW_YORK.key,
+        default_status=status_at_first,
+        required_resource_keys={WORKBENCH},
+        description="The month before, once every trade date of it is published; once for each state of the lake.",
+    )
+    def ml_monthly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        today = context.scheduled_execution_time.astimezone(cme.NEW_YORK).date()
+        (month,) = months_before(today.replace(day=1), 1)
+        bench = context.resources.workbench
+        if reason := why_not_learned(bench, month):
+            return dg.SkipReason(reason)
+        # The same lake would give the same failure: the next run is for another state of it.
+        return dg.RunRequest(partition_key=month.isoformat(), run_key=f"{month}_{state_of(bench, month)}")
+
+    return [lake_daily_schedule, lake_scrub_schedule, ml_monthly_schedule]
 
 
 def why_not_run(bench: Workbench, day: dt.date) -> str:
@@ -83,6 +107,36 @@ def why_not_run(bench: Workbench, day: dt.date) -> str:
     if set(status(bench, day, day)[day].values()) <= {"current", "empty"}:
         return f"Every table of {day} is current."
     return ""
+
+
+def why_not_learned(bench: Workbench, month: dt.date) -> str:
+    """Why a month need not or cannot be learned from; empty where it should be.
+
+    Args:
+        bench: The lake.
+        month: First day of a month that is over.
+    """
+    missing = [day for day in sessions_of(month) if not bench.lake.manifests(LEVELS_SIGNALS, day)]
+    if missing:
+        named = ", ".join(map(str, missing))
+        return f"{len(missing)} of {len(sessions_of(month))} trade dates of {month:%Y-%m} are not published: {named}."
+    scope = MonthScope(month, bench)
+    if all(table.is_current(scope) for table in MONTH_TABLES):
+        return f"Every table of {month:%Y-%m} is current."
+    return ""
+
+
+def state_of(bench: Workbench, month: dt.date) -> str:
+    """A name of what a month is learned from: its signals and the training sets before it, in their generations."""
+    window = bench.settings.models.window_months
+    days = [(LEVELS_SIGNALS, day) for day in sessions_of(month)]
+    earlier = [(TRAINING_SET, one) for one in months_before(month, window)]
+    generations = [
+        f"{table} {date} {symbol} {manifest.generation}"
+        for table, date in (*days, *earlier)
+        for symbol, manifest in sorted(bench.lake.manifests(table, date).items())
+    ]
+    return hashlib.sha256("\n".join(generations).encode()).hexdigest()[:16]
 
 
 def with_deadline(asset: dg.AssetsDefinition, fresh_by: dt.time) -> dg.AssetsDefinition:

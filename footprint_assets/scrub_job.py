@@ -10,7 +10,8 @@ from footprint_assets.lake_asset import WORKBENCH
 
 LAKE_SCRUB = "lake_scrub"
 REMEDY = (
-    "Remedy: remove the partitions named below and run their trade dates again (footprint-assets run --date)."
+    "Remedy: remove the partitions named below and run their trade dates again (footprint-assets run --date), of layer ml "
+    "their months (footprint-assets learn)."
 )
 SHOWN = 100
 """Most damaged files the table of a failure names."""

@@ -6,14 +6,14 @@ from collections.abc import Callable
 import dagster as dg
 
 from footprint_assets.arrivals import Look, Progress, look
-from footprint_assets.jobs import LAKE_DAILY
+from footprint_assets.jobs import IN_ORDER_TAG, LAKE_DAILY
 from footprint_assets.lake_asset import WORKBENCH
 from footprint_assets.partitions import is_partition
 from footprint_assets.settings import AutomationSettings
 
 DBN_FILES = "dbn_files"
-IN_ORDER = {"footprint/in_order": "arrivals"}
-"""Run tag of the runs that wait for each other (`dagster.yaml`): a date looks back on the dates before it."""
+IN_ORDER = {IN_ORDER_TAG: "arrivals"}
+"""A date looks back on the dates before it."""
 REASONS = 5
 """Most waiting trade dates a tick names."""
 

@@ -361,6 +361,9 @@ class ModelSettings(_Group):
     """How the models of level outcomes are trained."""
 
     min_sessions: int = Field(20, gt=1, description="Fewest trade dates with rows to train on.")
+    window_months: int = Field(
+        12, gt=0, description="Most months before its own that a month is learned from."
+    )
     embargo_sessions: int = Field(
         3,
         ge=0,
@@ -399,6 +402,55 @@ class RetrievalSettings(_Group):
     prior_rows: float = Field(
         5.0, ge=0, description="Neighbours' worth of the segment's base rate in the chances."
     )
+
+
+class TrackingSettings(_Group):
+    """Where trainings are written down for people. No table depends on these."""
+
+    kind: Literal["none", "jsonl", "mlflow", "wandb"] = Field(
+        "jsonl",
+        description="Nowhere, as lines of runs.jsonl, in MLflow on SQLite (extra tracking), or in Weights & Biases, "
+        "offline (extra wandb).",
+    )
+    directory: Path | None = Field(
+        None, description="Where; the folder tracking beside the lake where empty."
+    )
+    project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = Field(
+        "footprint-assets", description="Project of the runs in Weights & Biases."
+    )
+
+
+class JudgingSettings(_Group):
+    """How what the models say is calibrated, judged and compared."""
+
+    window_months: int = Field(
+        12, gt=0, description="Months up to the partition's own that calibrators and reports read, at most."
+    )
+    calibrator: Literal["platt", "beta"] = Field("platt", description="Map of a probability.")
+    min_rows: int = Field(
+        200, gt=1, description="Fewest rows a map is fitted on; with fewer it changes nothing."
+    )
+    min_sessions: int = Field(10, gt=1, description="Fewest trade dates a map or a width is fitted on.")
+    score_step: float = Field(
+        0.005, gt=0, lt=1, description="Steps that probabilities are rounded to for Venn-Abers intervals."
+    )
+    min_segment_rows: int = Field(60, gt=1, description="Fewest rows a report says a number of.")
+    min_segment_sessions: int = Field(5, gt=1, description="Fewest trade dates a report says a number of.")
+    min_effective: float = Field(
+        10.0, gt=0, description="Effective neighbours from which an episode counts as covered."
+    )
+    draws: int = Field(200, gt=0, description="Draws of a band.")
+    promotion_draws: int = Field(2000, gt=0, description="Draws of the p-value of a promotion.")
+    promotion_p: float = Field(
+        0.05, gt=0, lt=1, description="A challenger becomes champion below this p-value."
+    )
+    permutations: int = Field(2, gt=0, description="Orders drawn of a family of features.")
+    retrained_families: int = Field(
+        0,
+        ge=0,
+        description="Most important families without which the direction head is trained again, each month.",
+    )
+    seed: int = Field(11, ge=0, description="Of every draw.")
 
 
 class ConfluenceWeights(_Group):
@@ -444,6 +496,10 @@ class AutomationSettings(_Group):
     )
     daily_at: dt.time = Field(
         dt.time(6, 30), description="When the trade date of the day before is run, ET, to the minute."
+    )
+    monthly_at: dt.time = Field(
+        dt.time(10, 0),
+        description="When it is looked whether the month before can be learned from, ET, to the minute.",
     )
     scrub_day: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = Field(
         "SAT", description="Day of the week the whole lake is compared with its hashes."
@@ -587,13 +643,25 @@ class QualitySettings(_Group):
         ge=0,
         description="Minutes of a session whose book the audit drives again record by record; 0 for all of it.",
     )
+    lone_feature_warn_auc: float = Field(
+        0.65,
+        ge=0.5,
+        le=1,
+        description="AUC of one feature alone above which a month warns, where chance gives less.",
+    )
+    lone_feature_error_auc: float = Field(
+        0.75,
+        ge=0.5,
+        le=1,
+        description="AUC of one feature alone above which a month fails, where chance gives less.",
+    )
     fresh_by: dt.time = Field(
         dt.time(9, 0), description="Time of the next day by which a trade date is to be published, ET."
     )
 
     @model_validator(mode="after")
     def _warnings_come_first(self) -> QualitySettings:
-        for kind in ("bad_book_{}_share", "pause_{}_seconds"):
+        for kind in ("bad_book_{}_share", "pause_{}_seconds", "lone_feature_{}_auc"):
             if getattr(self, kind.format("error")) < getattr(self, kind.format("warn")):
                 raise ValueError(f"{kind.format('error')} must not be below {kind.format('warn')}")
         return self
@@ -630,6 +698,8 @@ class Settings(BaseSettings):
     ui: UiSettings = UiSettings()
     models: ModelSettings = ModelSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    judging: JudgingSettings = JudgingSettings()
     quality: QualitySettings = QualitySettings()
 
     @classmethod

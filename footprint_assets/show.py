@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.errors import FootprintError
-from footprint_assets.lake import Partition
+from footprint_assets.lake import Partition, remedy_for
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import PRICE_SCALE, Settings
 
@@ -75,7 +75,7 @@ def open_source(settings: Settings, table: str, day: dt.date | None, symbol: str
         return _open_file(Path(table))
     _require_table(table)
     lake = Workbench(settings).lake
-    if day is not None:
+    if day is not None and not contracts.is_monthly(table):
         cme.session(day)
     dates = [day] if day is not None else lake.dates(table)[-1:]
     published = {date: lake.symbols(table, date) for date in dates}
@@ -83,7 +83,7 @@ def open_source(settings: Settings, table: str, day: dt.date | None, symbol: str
         raise NothingToShow(
             f"{table} is not published" + (f" for {day}." if day else "."),
             where={"table": table, "lake": lake.root},
-            remedy=f"footprint-assets run --date {day}" if day else "footprint-assets run",
+            remedy=remedy_for(table, day) if day else "footprint-assets run",
         )
     ((date, symbols),) = published.items()
     if symbol is not None and symbol not in symbols:

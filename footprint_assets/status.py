@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal
 
-from footprint_assets.assets import tables
+from footprint_assets.assets import MONTH_TABLES, tables
 from footprint_assets.audit import published_dates
 from footprint_assets.lake import PartitionUnreadable
+from footprint_assets.months import MonthScope
 from footprint_assets.resources import Workbench
-from footprint_assets.tables import LakeTable, Scope
+from footprint_assets.tables import S, Scope, Table
 
 State = Literal["current", "stale", "missing", "empty"]
 
@@ -29,16 +30,44 @@ def status(
         partitions too) or ``missing``.
     """
     dates = sorted({*published_dates(bench, start, end), *bench.covered_dates(start, end)})
-    return {day: {table.key: _state(bench, table, day) for table in tables(bench.settings)} for day in dates}
+    return {
+        day: {table.key: _state(table, Scope.of(day, bench)) for table in tables(bench.settings)}
+        for day in dates
+    }
 
 
-def _state(bench: Workbench, table: LakeTable, day: dt.date) -> State:
+def month_status(
+    bench: Workbench, start: dt.date | None = None, end: dt.date | None = None
+) -> dict[dt.date, dict[str, State]]:
+    """The state of every table of months at every month of which one is published.
+
+    Args:
+        bench: The lake.
+        start: Any day of the first month; no bound where ``None``.
+        end: Any day of the last month; no bound where ``None``.
+
+    Returns:
+        First day of the month to table key to state, as in :func:`status`.
+    """
+    published = sorted({month for table in MONTH_TABLES for month in bench.lake.dates(table.key)})
+    months = [
+        month
+        for month in published
+        if (start is None or month >= start.replace(day=1)) and (end is None or month <= end)
+    ]
+    return {
+        month: {table.key: _state(table, MonthScope(month, bench)) for table in MONTH_TABLES}
+        for month in months
+    }
+
+
+def _state(table: Table[S], scope: S) -> State:
     try:
-        manifests = bench.lake.manifests(table.key, day)
+        manifests = scope.bench.lake.manifests(table.key, scope.partition_date)
     except PartitionUnreadable:  # a run computes it again
         return "stale"
     if not manifests:
         return "missing"
-    if not table.is_current(Scope.of(day, bench)):
+    if not table.is_current(scope):
         return "stale"
     return "current" if any(manifest.rows for manifest in manifests.values()) else "empty"

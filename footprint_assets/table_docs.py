@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from footprint_assets.assets import MONTH_TABLES, tables_with
-from footprint_assets.checks import AUDIT_CHECKS, CHECKS, FRESHNESS, Check
+from footprint_assets.checks import AUDIT_CHECKS, CHECKS, FRESHNESS, MONTH_CHECKS, Check
 from footprint_assets.contracts import Contract
 from footprint_assets.contracts.forms import rules_of
 from footprint_assets.error_docs import Kind, kinds
@@ -172,6 +172,9 @@ def checks_page() -> str:
         "## In the audit alone",
         "These read every byte, or many sessions. `published_in_time` is asked with `--fresh`.",
         _table(headings, [_check_row(check) for check in (*AUDIT_CHECKS, FRESHNESS) if check not in CHECKS]),
+        "## Of a month",
+        "What is learned is judged month by month, with the month's tables and in the audit.",
+        _table(headings, [_check_row(check) for check in MONTH_CHECKS]),
         "## The report",
         "`footprint-assets validate --start 2024-06-14 --end 2024-06-20 --out build/validation.html` writes what every "
         "rule says of a range of trade dates: each rule by date, failures with the first offending row and what mends it, "

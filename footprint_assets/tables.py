@@ -37,6 +37,7 @@ from footprint_assets.lake import (
     PartitionUnreadable,
     SourceRef,
     Stage,
+    remedy_for,
 )
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import PRICE_SCALE, Settings
@@ -261,13 +262,6 @@ class Unchanged:
 
     table: str
     date: dt.date
-
-
-def remedy_for(table: str, day: dt.date) -> str:
-    """The command that publishes a partition."""
-    if contracts.is_monthly(table):
-        return f"footprint-assets learn --start {day:%Y-%m} --end {day:%Y-%m}"
-    return f"footprint-assets run --date {day}"
 
 
 def no_sources(_: PartitionScope) -> tuple[SourceRef, ...]:

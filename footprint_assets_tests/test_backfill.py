@@ -125,7 +125,7 @@ def test_the_plan_on_disk_is_the_plan(tmp_path: Path) -> None:
 
 def test_a_plan_of_another_lake_or_half_a_plan_is_not_gone_on_with(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
-    with pytest.raises(NothingToResume, match="No backfill was begun"):
+    with pytest.raises(NothingToResume, match="Nothing was begun"):
         Plan.load(tmp_path, settings)
     Plan(DATES[0], DATES[-1], lake="/elsewhere").save(tmp_path)
     with pytest.raises(NothingToResume, match="another lake"):

@@ -39,8 +39,11 @@ gold.future.setup_vectors <- gold.future.levels_signals
 gold.future.sma_90_features <- silver.future.market_by_price_10_sma_90_approach
 ml.future.training_set <- gold.future.levels_signals
 page.future.footprint <- silver.future.footprint_bar, silver.future.footprint_price, silver.future.session_levels
+page.future.models <- ml.future.ablation, ml.future.calibration_report, ml.future.drift_report, ml.future.model_card, ml.future.model_direction, ml.future.model_strength, ml.future.model_tradeability, ml.future.predictions, ml.future.retrieval_report, ml.future.training_set
 page.future.quality <- gold.future.setup_vectors
 page.future.session <- silver.future.footprint_bar, silver.future.level_series_5s, silver.future.market_by_price_10_or_high_episodes, silver.future.market_by_price_10_or_high_outcomes, silver.future.market_by_price_10_or_low_episodes, silver.future.market_by_price_10_or_low_outcomes, silver.future.market_by_price_10_pm_high_episodes, silver.future.market_by_price_10_pm_high_outcomes, silver.future.market_by_price_10_pm_low_episodes, silver.future.market_by_price_10_pm_low_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_sma_90_episodes, silver.future.market_by_price_10_sma_90_outcomes, silver.future.session_context_5s, silver.future.session_levels, silver.future.volume_profile_price
+page.future.setups <- ml.future.retrieval_index, ml.future.retrieval_space, ml.future.training_set
+page.future.tracked_runs <- ml.future.calibration_report, ml.future.model_card, ml.future.model_direction, ml.future.model_strength, ml.future.model_time_to_threshold, ml.future.model_tradeability
 silver.future.bbo <- silver.future.market_by_price_10_clean
 silver.future.footprint_bar <- silver.future.level_series_5s, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
 silver.future.footprint_price <- silver.future.bbo, silver.future.trades_clean
@@ -95,7 +98,7 @@ gold.future.pm_high_features: contract
 gold.future.pm_low_features: contract
 gold.future.setup_vectors: contract, inputs_current
 gold.future.sma_90_features: contract
-ml.future.training_set: contract
+ml.future.training_set: contract, episodes_in_time, no_feature_tells_all, only_features_read, shuffled_outcomes_tell_nothing
 silver.future.bbo: contract
 silver.future.footprint_bar: bars_invariant, contract
 silver.future.footprint_price: contract, footprints_add_up
@@ -142,6 +145,7 @@ SENSORS = {"dbn_files": "lake_daily"}
 SCHEDULES = {
     "lake_daily_schedule": ("lake_daily", "30 6 * * TUE-SAT", "America/New_York"),
     "lake_scrub_schedule": ("lake_scrub", "0 12 * * SAT", "America/New_York"),
+    "ml_monthly_schedule": ("ml_monthly", "0 10 * * *", "America/New_York"),
 }
 
 

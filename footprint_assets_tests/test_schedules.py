@@ -13,9 +13,12 @@ from dagster._core.definitions.freshness import CronFreshnessPolicy
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from footprint_assets import calendar as cme
+from footprint_assets import contracts
+from footprint_assets.lake import Lake, Lineage
 from footprint_assets.lake_asset import WORKBENCH
+from footprint_assets.months import sessions_of
 from footprint_assets.resources import Workbench
-from footprint_assets.schedules import build_schedules
+from footprint_assets.schedules import build_schedules, state_of
 from footprint_assets.settings import AutomationSettings, QualitySettings, Settings
 from footprint_assets_tests.drop_folder import EVE, deliver, graph
 from footprint_assets_tests.small_market import DAY, NEXT, settings_of
@@ -29,9 +32,11 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
         yield instance
 
 
-def tick(settings: Settings, instance: dg.DagsterInstance, morning: dt.date) -> str:
-    """What the daily schedule does on a morning: the trade date it runs, or why it runs none."""
-    schedule = build_schedules(settings.automation)[0]
+def tick(
+    settings: Settings, instance: dg.DagsterInstance, morning: dt.date, name: str = "lake_daily_schedule"
+) -> str:
+    """What a schedule does on a morning: the partition it runs, or why it runs none."""
+    (schedule,) = (one for one in build_schedules(settings.automation) if one.name == name)
     at = dt.datetime.combine(morning, MORNING, cme.NEW_YORK)
     context = dg.build_schedule_context(
         instance,
@@ -165,3 +170,44 @@ def test_the_deadline_stands_on_gold_and_comes_after_the_daily_run() -> None:
     assert isinstance(policy, CronFreshnessPolicy)
     assert (policy.deadline_cron, policy.timezone) == ("0 9 * * TUE-SAT", "America/New_York")
     assert AutomationSettings().daily_at < QualitySettings().fresh_by == dt.time(9)
+
+
+MARCH, APRIL = dt.date(2024, 3, 1), dt.date(2024, 4, 1)
+
+
+def publish_signals(settings: Settings, *days: dt.date) -> None:
+    """Publish the signals of trade dates on which no level was tried."""
+    key = "gold.future.levels_signals"
+    schema = contracts.load(key).arrow_schema
+    for day in days:
+        with Lake(settings.lake_root).stage(key, day, lineage=Lineage(), schema=schema) as stage:
+            stage.declare("ESM4")
+            stage.publish()
+
+
+def test_a_month_is_learned_once_its_last_trade_date_is_published_whatever_the_holidays(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    *most, last = sessions_of(MARCH)
+    assert last == dt.date(2024, 3, 28), "the 29th is Good Friday, the 30th and 31st a weekend"
+    publish_signals(settings, *most)
+    assert (
+        tick(settings, instance, APRIL, "ml_monthly_schedule")
+        == "1 of 20 trade dates of 2024-03 are not published: 2024-03-28."
+    )
+
+    publish_signals(settings, last)
+
+    assert tick(settings, instance, APRIL, "ml_monthly_schedule") == "2024-03-01"
+    assert tick(settings, instance, dt.date(2024, 4, 30), "ml_monthly_schedule") == "2024-03-01"
+
+
+def test_a_state_of_the_lake_is_learned_from_once(settings: Settings) -> None:
+    bench = Workbench(settings)
+    publish_signals(settings, dt.date(2024, 3, 1))
+    before = state_of(bench, MARCH)
+    assert state_of(bench, MARCH) == before
+
+    publish_signals(settings, dt.date(2024, 3, 4))
+
+    assert state_of(bench, MARCH) != before

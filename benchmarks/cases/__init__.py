@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import bars, bronze, day, footprint, parallel, silver, start
+from benchmarks.cases import bars, bronze, day, footprint, judgement, learning, parallel, silver, start
 
 CASES = (
     bronze.CASE,
@@ -16,5 +16,7 @@ CASES = (
     start.CASE,
     parallel.AT_ONCE,
     parallel.BACKFILL,
+    *learning.CASES,
+    judgement.CASE,
 )
 """In the order of the report."""

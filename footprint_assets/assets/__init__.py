@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 
-from footprint_assets.assets import bronze, gold, learning, levels, market, sessions, silver
+from footprint_assets.assets import bronze, gold, judging, learning, levels, market, sessions, silver
 from footprint_assets.months import MonthTable
 from footprint_assets.settings import Settings
 from footprint_assets.tables import LakeTable
 
-MONTH_TABLES: tuple[MonthTable, ...] = (*learning.TABLES,)
+MONTH_TABLES: tuple[MonthTable, ...] = (
+    *learning.TABLES,
+    *judging.RETRIEVAL_TABLES,
+    learning.out_of_fold,
+    *judging.TABLES,
+)
 """Every table of months, in an order in which each comes after its inputs."""
 
 

@@ -12,6 +12,7 @@ from footprint_assets.checks import (
     feature_quality,
     feature_tables,
     lake_wide,
+    learning,
     source_quality,
     stream_parity,
 )
@@ -30,10 +31,14 @@ CHECKS: tuple[Check, ...] = (
 AUDIT_CHECKS: tuple[Check, ...] = (*CHECKS, *lake_wide.CHECKS, *stream_parity.CHECKS)
 """The checks of the audit: those of every run, and those that read every byte or many sessions, or drive a book again."""
 
+MONTH_CHECKS: tuple[Check, ...] = learning.CHECKS
+"""The checks of a month and of its audit: ``(bench, first day of the month) -> findings``."""
+
 __all__ = [
     "AUDIT_CHECKS",
     "CHECKS",
     "FRESHNESS",
+    "MONTH_CHECKS",
     "Check",
     "Finding",
     "Limits",

@@ -104,7 +104,8 @@ class Check:
         reads: Dataset keys that must be published before it can run.
         function: ``(bench, trade_date) -> findings``.
         warns_first: Whether a smaller breach is a ``WARN`` although a larger one is an ``ERROR``.
-        remedy: What mends a failure; ``{day}`` and ``{table}`` stand for the trade date and the check's table.
+        remedy: What mends a failure; ``{day}``, ``{month}`` and ``{table}`` stand for the trade date, its month and the
+            check's table.
     """
 
     name: str
@@ -133,7 +134,7 @@ class Check:
 
     def remedy_of(self, day: dt.date) -> str:
         """What mends a failure of a trade date."""
-        return self.remedy.format(day=day, table=self.table)
+        return self.remedy.format(day=day, month=f"{day:%Y-%m}", table=self.table)
 
     @classmethod
     def of(

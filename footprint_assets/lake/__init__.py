@@ -20,6 +20,7 @@ from footprint_assets.lake.errors import (
     StageClosed,
     WriteFailed,
 )
+from footprint_assets.lake.layout import remedy_for
 from footprint_assets.lake.manifest import FileEntry, InputRef, Lineage, Manifest, SourceRef
 from footprint_assets.lake.reader import Partition, Snapshot, Span
 from footprint_assets.lake.scrub import Finding
@@ -52,4 +53,5 @@ __all__ = [
     "Stage",
     "StageClosed",
     "WriteFailed",
+    "remedy_for",
 ]

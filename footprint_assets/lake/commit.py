@@ -23,7 +23,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from footprint_assets.lake import fsops
 from footprint_assets.lake.errors import PartitionBusy, PartitionTorn, PublishInterrupted
-from footprint_assets.lake.layout import MANIFEST, SUCCESS, Layout, is_stage_id
+from footprint_assets.lake.layout import MANIFEST, SUCCESS, Layout, is_stage_id, remedy_for
 from footprint_assets.lake.manifest import canonical_json, parse_manifest
 
 RECOVER = "footprint-assets run finishes it before anything else"
@@ -249,7 +249,7 @@ def roll_forward(layout: Layout, intent: Intent) -> None:
                         "symbol": step.symbol,
                         "stage": intent.stage,
                     },
-                    remedy=f"footprint-assets run --date {intent.dt}",
+                    remedy=remedy_for(intent.table, intent.dt),
                 )
         _Roll(layout, intent).forward()
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from footprint_assets.lake.errors import InvalidPath
 
-LAYERS = ("bronze", "silver", "gold", "ml")
+MONTHLY_LAYER = "ml"
+"""Its partitions are calendar months, named by their first day; those of the other layers are trade dates."""
+LAYERS = ("bronze", "silver", "gold", MONTHLY_LAYER)
 SOURCE = "databento"
 MANIFEST = "_MANIFEST.json"
 SUCCESS = "_SUCCESS"
@@ -110,6 +112,13 @@ def part_number(name: str) -> int | None:
     """The number of a Parquet part, ``None`` for any other file name."""
     found = _PART.fullmatch(name)
     return int(found[1]) if found else None
+
+
+def remedy_for(table: str, date: dt.date) -> str:
+    """The command that makes a partition again."""
+    if table.partition(".")[0] == MONTHLY_LAYER:
+        return f"footprint-assets learn --start {date:%Y-%m} --end {date:%Y-%m}"
+    return f"footprint-assets run --date {date}"
 
 
 class Layout:

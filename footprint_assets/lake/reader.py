@@ -28,7 +28,7 @@ from footprint_assets.background import ahead
 from footprint_assets.lake import fsops, hashes
 from footprint_assets.lake.commit import RECOVER, intents
 from footprint_assets.lake.errors import PartitionCorrupt, PartitionMissing, PartitionTorn
-from footprint_assets.lake.layout import MANIFEST, SUCCESS, Layout, checked_date, part_name
+from footprint_assets.lake.layout import MANIFEST, SUCCESS, Layout, checked_date, part_name, remedy_for
 from footprint_assets.lake.manifest import (
     FileEntry,
     InputRef,
@@ -282,7 +282,7 @@ class Partition:
                 "the Parquet footer does not say what the manifest says",
                 where=self._where()
                 | {"file": entry.name, "expected": (entry.rows, entry.row_groups), "actual": found},
-                remedy=_replace(self.dt),
+                remedy=_replace(self.table, self.dt),
             )
         self._open.footers[entry.name] = file.metadata
         return file
@@ -332,7 +332,7 @@ class Partition:
                 raise PartitionCorrupt(
                     "a file of the partition cannot be decoded",
                     where=self._where() | damaged | {"error": f"{type(error).__name__}: {str(error)[:200]}"},
-                    remedy=_replace(self.dt),
+                    remedy=_replace(self.table, self.dt),
                 ) from error
             raise
 
@@ -540,7 +540,7 @@ def _settled(layout: Layout, table: str, day: dt.date, attempt: Callable[[], _Fo
                 raise PartitionMissing(
                     f"{table} is not published for {day}",
                     where={"table": table, "dt": day},
-                    remedy=_rebuild(day),
+                    remedy=remedy_for(table, day),
                 ) from None
             if time.monotonic() > deadline:
                 raise PartitionTorn(
@@ -566,7 +566,7 @@ def _pin(path: Path, key: tuple[str, dt.date, str], verify: Verify) -> Partition
                     "actual_bytes": size,
                 }
                 raise PartitionTorn(
-                    "a file has not the size in the manifest", where=where, remedy=_rebuild(key[1])
+                    "a file has not the size in the manifest", where=where, remedy=remedy_for(*key[:2])
                 )
             if verify == "sha256" or (verify == "once" and not hashes.is_known(fd, entry.sha256)):
                 _compare_hash(fd, entry, key)
@@ -601,18 +601,20 @@ def _read_manifest(directory: int, path: Path, key: tuple[str, dt.date, str]) ->
     if expected != actual:
         where = _where(key) | {"file": MANIFEST, "expected": expected, "actual": actual}
         raise PartitionTorn(
-            "the marker does not belong to the manifest", where=where, remedy=_rebuild(key[1])
+            "the marker does not belong to the manifest", where=where, remedy=remedy_for(*key[:2])
         )
     try:
         manifest = parse_manifest(data)
     except PartitionTorn as torn:
-        raise PartitionTorn(torn.message, where=_where(key) | torn.where, remedy=_rebuild(key[1])) from torn
+        raise PartitionTorn(
+            torn.message, where=_where(key) | torn.where, remedy=remedy_for(*key[:2])
+        ) from torn
     if (manifest.table, manifest.dt, manifest.symbol) != key:
         found = f"{manifest.table} {manifest.dt} {manifest.symbol}"
         raise PartitionTorn(
             "the directory holds another partition",
             where=_where(key) | {"found": found},
-            remedy=_rebuild(key[1]),
+            remedy=remedy_for(*key[:2]),
         )
     return manifest
 
@@ -626,7 +628,9 @@ def _vanishing(directory: int, path: Path, key: tuple[str, dt.date, str], name: 
         if not fsops.is_same_file(directory, path):
             raise _MovedError(something_is_there=True) from None
         raise PartitionTorn(
-            "a file of the partition is missing", where=_where(key) | {"file": name}, remedy=_rebuild(key[1])
+            "a file of the partition is missing",
+            where=_where(key) | {"file": name},
+            remedy=remedy_for(*key[:2]),
         ) from None
 
 
@@ -637,7 +641,7 @@ def _compare_hash(fd: int, entry: FileEntry, key: tuple[str, dt.date, str]) -> N
         raise PartitionCorrupt(
             "a file's content is not what was published",
             where=_where(key) | {"file": entry.name, "expected": entry.sha256, "actual": actual},
-            remedy=_replace(key[1]),
+            remedy=_replace(*key[:2]),
         )
     hashes.remember(file, actual)
 
@@ -646,13 +650,9 @@ def _where(key: tuple[str, dt.date, str]) -> dict[str, object]:
     return dict(zip(("table", "dt", "symbol"), key, strict=True))
 
 
-def _rebuild(day: dt.date) -> str:
-    return f"footprint-assets run --date {day}"
-
-
-def _replace(day: dt.date) -> str:
+def _replace(table: str, day: dt.date) -> str:
     """What mends a file of the right size: a run does not hash what it takes for current."""
-    return f"delete the partition's directory dt={day}, then {_rebuild(day)}"
+    return f"delete the partition's directory dt={day}, then {remedy_for(table, day)}"
 
 
 def _part(schema: pa.Schema, columns: list[str]) -> pa.Schema:

@@ -7,7 +7,7 @@ made for.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,7 +47,12 @@ class FeatureList:
 
     def without(self, family: str) -> FeatureList:
         """The same list without one family, for ablations."""
-        kept = [pair for pair in zip(self.names, self.families, strict=True) if pair[1] != family]
+        return self.only([name for name, of in zip(self.names, self.families, strict=True) if of != family])
+
+    def only(self, names: Collection[str]) -> FeatureList:
+        """The same list with these names alone, in its own order."""
+        wanted = frozenset(names)
+        kept = [pair for pair in zip(self.names, self.families, strict=True) if pair[0] in wanted]
         return FeatureList(tuple(name for name, _ in kept), tuple(of for _, of in kept), self.sha256)
 
 
@@ -61,6 +66,21 @@ def allowed(root: Path = CONTRACTS_DIR) -> FeatureList:
     schema: Mapping[str, Any] = json.loads((root / "features.json").read_text(encoding="utf-8"))
     names = tuple(row["name"] for row in schema["features"])
     return FeatureList(names, tuple(map(family, names)), schema["sha256"])
+
+
+@cache
+def sets(root: Path = CONTRACTS_DIR) -> Mapping[str, tuple[str, ...]]:
+    """The features of the level (``level``) and those of the whole market (``market``), for ablations.
+
+    Args:
+        root: Directory of the contracts.
+    """
+    schema: Mapping[str, Any] = json.loads((root / "features.json").read_text(encoding="utf-8"))
+    found: dict[str, tuple[str, ...]] = {}
+    for row in schema["features"]:
+        name = row["pipeline"].lower()
+        found[name] = (*found.get(name, ()), row["name"])
+    return found
 
 
 def family(name: str) -> str:

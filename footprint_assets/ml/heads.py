@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from footprint_assets.errors import FootprintError
+from footprint_assets.errors import ExtraMissing
 from footprint_assets.kernels.labels import average_uniqueness
 from footprint_assets.ml.calibration import OneClass
 from footprint_assets.ml.features import FeatureList, FeaturesDiffer, matrix, require_known
@@ -37,10 +37,6 @@ BIN_ENDS = np.array([1, 2, 4, 6, 9, 12, 18, 24, 36, 48, 72, 96]) / 96
 """Ends of the time bins of ``time_to_threshold`` as shares of the horizon: 5 s to 480 s of 480 s."""
 NOTHING, BREAK, BOUNCE = 0, 1, 2
 """What a time bin brings: no barrier, the one beyond the level, the one before it."""
-
-
-class ExtraMissing(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """Boosted trees need a package that is not installed."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +127,21 @@ class Model:
         """SHA-256 (hex) of the boosters' text."""
         return hashlib.sha256("".join(self.boosters.values()).encode()).hexdigest()
 
+    def gain(self) -> dict[str, float]:
+        """Gain of each feature over the splits of all trees, by name; the end of a time bin is none of them.
+
+        Read from the text alone, so that it can be had where LightGBM is not installed.
+        """
+        total = np.zeros(len(self.features) + 1)
+        for text in self.boosters.values():
+            lines = [line.partition("=") for line in text.splitlines()]
+            features, gains = (
+                [number for name, _, values in lines if name == wanted for number in values.split()]
+                for wanted in ("split_feature", "split_gain")
+            )
+            np.add.at(total, [int(feature) for feature in features], [float(gain) for gain in gains])
+        return dict(zip(self.features, total.tolist(), strict=False))
+
     def predict(self, rows: pl.DataFrame, features_sha256: str) -> pl.DataFrame:
         """What the model says of rows.
 
@@ -145,13 +156,8 @@ class Model:
             FeaturesDiffer: The rows were made by another allow list, or lack a feature.
             ExtraMissing: LightGBM is not installed.
         """
-        if features_sha256 != self.features_sha256:
-            raise FeaturesDiffer(
-                "The model was made for another list of features.",
-                where={"head": self.head, "model": self.features_sha256[:12], "rows": features_sha256[:12]},
-                remedy="train the month again with today's features.",
-            )
-        lightgbm = _lightgbm()
+        self.require(features_sha256)
+        lightgbm = lightgbm_module()
         x = matrix(rows, self.features)
         said = [_predict(lightgbm.Booster(model_str=text), x) for text in self.boosters.values()]
         if self.head == "time_to_threshold":
@@ -159,6 +165,19 @@ class Model:
         else:
             values = np.sort(np.column_stack(said), axis=1)  # quantiles are learned one by one and may cross
         return pl.DataFrame(values, schema=dict.fromkeys(HEADS[self.head].columns, pl.Float64))
+
+    def require(self, features_sha256: str) -> None:
+        """Refuse rows made by another allow list.
+
+        Raises:
+            FeaturesDiffer: They were.
+        """
+        if features_sha256 != self.features_sha256:
+            raise FeaturesDiffer(
+                "The model was made for another list of features.",
+                where={"head": self.head, "model": self.features_sha256[:12], "rows": features_sha256[:12]},
+                remedy="train the month again with today's features.",
+            )
 
 
 @dataclass(frozen=True)
@@ -203,7 +222,7 @@ def train(head: Head, rows: pl.DataFrame, features: FeatureList, settings: Model
         FeaturesDiffer: The rows lack a feature.
         ExtraMissing: LightGBM is not installed.
     """
-    lightgbm = _lightgbm()
+    lightgbm = lightgbm_module()
     rows = rows.filter(head.rows).sort("session", "decision_ts", "episode_id")
     labels = Labels(
         *(rows[name].cast(pl.Int64).to_numpy() for name in ("decision_ts", "label_end_ts", "session"))
@@ -225,8 +244,9 @@ def train(head: Head, rows: pl.DataFrame, features: FeatureList, settings: Model
         strongest = _strongest(lightgbm, lesson, settings)
         names = tuple(names[k] for k in strongest)
         lesson = _Lesson(np.ascontiguousarray(x[:, strongest]), lesson.y, lesson.weight)
+    tables = _Tables.of(lightgbm, head, lesson, labels, settings)
     boosters = {
-        name: _fit(lightgbm, head, lesson, labels, dict(objective), settings)
+        name: _fit(lightgbm, tables, _parameters(settings) | dict(objective), settings)
         for name, objective in head.objectives.items()
     }
     return Model(head.name, tuple(names), features.sha256, boosters, rows.height, sessions)
@@ -242,28 +262,44 @@ def _require_two(head: Head, y: Float64) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Tables:
+    """LightGBM's form of the rows, made once for all boosters of a head.
+
+    Args:
+        early: Rows that a booster grows on while the number of its trees is looked for.
+        late: The last trade dates, held out.
+        everything: All rows.
+    """
+
+    early: Any
+    late: Any
+    everything: Any
+
+    @classmethod
+    def of(
+        cls, lightgbm: ModuleType, head: Head, lesson: _Lesson, labels: Labels, settings: ModelSettings
+    ) -> _Tables:
+        prepare = _Lesson.by_bin if head.name == "time_to_threshold" else lambda lesson: lesson
+        split = hold_out(labels, share=settings.holdout_share, embargo_sessions=settings.embargo_sessions)
+        late = prepare(lesson.of(split.test))
+        early = _dataset(lightgbm, prepare(lesson.of(split.train)))
+        held_out = lightgbm.Dataset(late.x, late.y, weight=late.weight, reference=early)
+        return cls(early, held_out, _dataset(lightgbm, prepare(lesson)))
+
+
 def _fit(
-    lightgbm: ModuleType,
-    head: Head,
-    lesson: _Lesson,
-    labels: Labels,
-    objective: dict[str, object],
-    settings: ModelSettings,
+    lightgbm: ModuleType, tables: _Tables, parameters: dict[str, object], settings: ModelSettings
 ) -> str:
     """A booster's text: grown on all rows to the size that the last trade dates, held out, ask for."""
-    parameters = _parameters(settings) | objective
-    prepare = _Lesson.by_bin if head.name == "time_to_threshold" else lambda lesson: lesson
-    split = hold_out(labels, share=settings.holdout_share, embargo_sessions=settings.embargo_sessions)
-    early, late = prepare(lesson.of(split.train)), prepare(lesson.of(split.test))
     grown = lightgbm.train(
         parameters,
-        seen := _dataset(lightgbm, early),
+        tables.early,
         settings.max_rounds,
-        valid_sets=[lightgbm.Dataset(late.x, late.y, weight=late.weight, reference=seen)],
+        valid_sets=[tables.late],
         callbacks=[lightgbm.early_stopping(settings.patience, verbose=False)],
     )
-    everything = _dataset(lightgbm, prepare(lesson))
-    final = lightgbm.train(parameters, everything, max(1, grown.best_iteration))
+    final = lightgbm.train(parameters, tables.everything, max(1, grown.best_iteration))
     # The parameters at the end name threads and files; the trees are the model.
     text: str = final.model_to_string().partition("\nparameters:")[0]
     return text
@@ -331,7 +367,12 @@ def _incidence(hazard: Float64) -> Float64:
     return np.concatenate(by_side, axis=1)
 
 
-def _lightgbm() -> ModuleType:
+def lightgbm_module() -> ModuleType:
+    """LightGBM.
+
+    Raises:
+        ExtraMissing: It is not installed.
+    """
     try:
         import lightgbm
     except ImportError as error:

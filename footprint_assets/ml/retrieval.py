@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from footprint_assets.kernels.nearest import nearest, pack
+from footprint_assets.kernels.ranks import gauss_ranks
 from footprint_assets.ml.features import FeatureList, Float32, matrix, require_known
 from footprint_assets.settings import RetrievalSettings
 
@@ -57,16 +58,7 @@ class Space:
         Returns:
             float32[rows, features]; 0 where a value is unknown.
         """
-        placed = np.zeros(x.shape, np.float32)
-        for column, knots in enumerate(self.knots):
-            known = np.isfinite(x[:, column]) & np.isfinite(knots[0])
-            value = x[known, column]
-            first = np.searchsorted(knots, value, side="left")
-            last = np.searchsorted(knots, value, side="right") - 1
-            # A value that many rows share has the middle of their ranks.
-            rank = np.where(first <= last, (first + last) / 2, np.interp(value, knots, np.arange(KNOTS)))
-            placed[known, column] = np.interp(rank, np.arange(KNOTS), _GAUSS) * self.weight[column]
-        return placed
+        return gauss_ranks(x, self.knots, _GAUSS, self.weight)
 
 
 def fit_space(rows: pl.DataFrame, features: FeatureList, gain: Mapping[str, float] | None = None) -> Space:
@@ -144,11 +136,26 @@ class Index:
         Raises:
             FeaturesDiffer: The row lacks a feature.
         """
-        (question,) = self.space.place(matrix(row, self.space.features))
-        session, now = int(row["session"].item()), int(row["decision_ts"].cast(pl.Int64).item())
-        first, stop = self._over_by(tuple(row[name].item() for name in SEGMENT), now)
-        query = np.zeros(self._packed.shape[1], np.float32)
-        query[: question.size] = question
+        (answer,) = self.ask_all(row)
+        return answer
+
+    def ask_all(self, rows: pl.DataFrame) -> list[Neighbours]:
+        """The neighbours of several episodes, each as if it were asked for alone.
+
+        Args:
+            rows: Rows with ``session``, ``level_type``, ``approach_direction``, ``decision_ts`` and the features.
+
+        Raises:
+            FeaturesDiffer: The rows lack a feature.
+        """
+        queries = np.zeros((rows.height, self._packed.shape[1]), np.float32)
+        queries[:, : len(self.space.features)] = self.space.place(matrix(rows, self.space.features))
+        now, session = (rows[name].cast(pl.Int64).to_list() for name in ("decision_ts", "session"))
+        segments = rows.select(SEGMENT).rows()
+        return [self._nearest(*asked) for asked in zip(queries, segments, now, session, strict=True)]
+
+    def _nearest(self, query: Float32, segment: tuple[object, ...], now: int, session: int) -> Neighbours:
+        first, stop = self._over_by(segment, now)
         found, squared = nearest(
             self._packed,
             query,
@@ -225,6 +232,54 @@ def build_index(rows: pl.DataFrame, space: Space, settings: RetrievalSettings) -
     return Index(facts, space, space.place(matrix(kept, space.features)), settings)
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """What the neighbours of rows had in common with them; rows without a neighbour are left out.
+
+    Args:
+        rows: Row numbers among those asked for, rising; int64[found].
+        outcome: Place of each row's outcome in ``OUTCOMES``; int64[found].
+        among: Share of each outcome among the first ``k`` neighbours of each row; float64[found, ks, 3].
+        base: Share of each outcome in the row's segment; float64[found, 3].
+    """
+
+    rows: Int64
+    outcome: Int64
+    among: Float64
+    base: Float64
+
+
+def agreement(
+    index: Index, asked: pl.DataFrame, found: Sequence[Neighbours], ks: Sequence[int] = ()
+) -> Agreement:
+    """Compare outcomes of rows with those of their neighbours and of their segments.
+
+    Args:
+        index: The index that was asked.
+        asked: The rows it was asked for, with their outcomes.
+        found: Its answers, one a row.
+        ks: How many of the nearest neighbours; all of them where empty, and where there are fewer.
+    """
+    outcomes = {name: k for k, name in enumerate(OUTCOMES)}
+    own = np.array([outcomes.get(name, -1) for name in asked["outcome"].cast(pl.String)], np.int64)
+    kept = np.flatnonzero((own >= 0) & np.array([answer.rows.size > 0 for answer in found], bool))
+    base = {
+        segment: index._is_outcome[first:stop].mean(axis=0)
+        for segment, (first, stop) in index._segments.items()
+    }
+    segments = asked.select(SEGMENT).rows()
+    sizes = tuple(ks) or (index.settings.neighbours,)
+    among = [[index._is_outcome[found[row].rows[:k]].mean(axis=0) for k in sizes] for row in kept.tolist()]
+    return Agreement(
+        kept,
+        own[kept],
+        np.array(among, np.float64).reshape(kept.size, len(sizes), len(OUTCOMES)),
+        np.array([base[segments[row]] for row in kept.tolist()], np.float64).reshape(
+            kept.size, len(OUTCOMES)
+        ),
+    )
+
+
 def lift(index: Index, asked: pl.DataFrame, found: Sequence[Neighbours]) -> float:
     """How much oftener a neighbour shares the outcome than chance has it.
 
@@ -237,19 +292,8 @@ def lift(index: Index, asked: pl.DataFrame, found: Sequence[Neighbours]) -> floa
         Mean share of neighbours with the outcome of the row, over the mean share of that outcome in its segment; 1 where
         neighbours tell nothing. NaN where no row had a neighbour.
     """
-    outcomes = {name: k for k, name in enumerate(OUTCOMES)}
-    own = [outcomes.get(name, -1) for name in asked["outcome"].cast(pl.String)]
-    segments = asked.select(SEGMENT).rows()
-    base = {
-        segment: index._is_outcome[first:stop].mean(axis=0)
-        for segment, (first, stop) in index._segments.items()
-    }
-    shares = [
-        (index._is_outcome[answer.rows, outcome].mean(), base[segment][outcome])
-        for outcome, segment, answer in zip(own, segments, found, strict=True)
-        if outcome >= 0 and answer.rows.size
-    ]
-    if not shares:
+    both = agreement(index, asked, found)
+    if not both.rows.size:
         return float("nan")
-    seen, expected = np.array(shares).sum(axis=0)
-    return float(seen / expected)
+    row = np.arange(both.rows.size)
+    return float(both.among[row, 0, both.outcome].sum() / both.base[row, both.outcome].sum())

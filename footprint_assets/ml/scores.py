@@ -6,10 +6,13 @@ several times too narrow.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from footprint_assets.ml.resampling import Band, copies, middle, null_band
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -26,8 +29,31 @@ def log_loss(y: Int64, p: Float64) -> float:
         y: What happened, 0 or 1; int64[rows].
         p: Probability of 1; float64[rows].
     """
-    chance = np.clip(np.where(y == 1, p, 1.0 - p), _SMALLEST, 1.0)
-    return float(-np.mean(np.log(chance)))
+    return float(np.mean(log_losses(y, p)))
+
+
+def log_losses(y: Int64, p: Float64) -> Float64:
+    """``-ln`` of the probability given to what happened, nats; float64[rows].
+
+    Args:
+        y: What happened, 0 or 1; int64[rows].
+        p: Probability of 1; float64[rows].
+    """
+    losses: Float64 = -np.log(np.clip(np.where(y == 1, p, 1.0 - p), _SMALLEST, 1.0))
+    return losses
+
+
+def pinball_losses(y: Float64, said: Float64, quantiles: Sequence[float]) -> Float64:
+    """Mean loss of the quantiles of each row (Koenker and Bassett 1978); float64[rows].
+
+    Args:
+        y: What happened; float64[rows].
+        said: The quantiles; float64[rows, quantiles].
+        quantiles: Share of outcomes below each.
+    """
+    above, share = y[:, None] - said, np.asarray(quantiles)
+    losses: Float64 = np.mean(np.maximum(share * above, (share - 1.0) * above), axis=1)
+    return losses
 
 
 def brier(y: Int64, p: Float64) -> float:
@@ -52,13 +78,22 @@ def auc(y: Int64, score: Float64) -> float:
     Returns:
         0 to 1; NaN where one of the outcomes is missing.
     """
+    return _auc(y, _ranks(score))
+
+
+def _ranks(score: Float64) -> Float64:
+    """Rank of each row from 1; equal scores share the middle of theirs."""
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    ranks: Float64 = (np.cumsum(count) - (count - 1) / 2.0)[place]
+    return ranks
+
+
+def _auc(y: Int64, rank: Float64) -> float:
     ones = int(y.sum())
     zeros = y.shape[0] - ones
     if not ones or not zeros:
         return float("nan")
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = np.cumsum(count) - (count - 1) / 2.0
-    return float((rank[place][y == 1].sum() - ones * (ones + 1) / 2.0) / (ones * zeros))
+    return float((rank[y == 1].sum() - ones * (ones + 1) / 2.0) / (ones * zeros))
 
 
 @dataclass(frozen=True)
@@ -84,10 +119,21 @@ def reliability(y: Int64, p: Float64, bins: int = BINS) -> Reliability:
         p: Probability of 1; float64[rows].
         bins: Most bins.
     """
-    edges = np.unique(np.quantile(p, np.linspace(0.0, 1.0, bins + 1)[1:-1], method="lower"))
-    _, place = np.unique(np.searchsorted(edges, p, side="left"), return_inverse=True)
+    place = bins_of(p, bins)
     rows = np.bincount(place)
     return Reliability(rows, np.bincount(place, p) / rows, np.bincount(place, y) / rows)
+
+
+def bins_of(p: Float64, bins: int = BINS) -> Int64:
+    """The bin of equal mass of each row, from 0; int64[rows].
+
+    Args:
+        p: Probability of 1; float64[rows], at least one.
+        bins: Most bins.
+    """
+    edges = np.unique(np.quantile(p, np.linspace(0.0, 1.0, bins + 1)[1:-1], method="lower"))
+    _, place = np.unique(np.searchsorted(edges, p, side="left"), return_inverse=True)
+    return place.astype(np.int64)
 
 
 def calibration_error(y: Int64, p: Float64, bins: int = BINS) -> float:
@@ -104,7 +150,10 @@ def calibration_error(y: Int64, p: Float64, bins: int = BINS) -> float:
     Returns:
         0 or more; 0 too where the distance is less than chance gives.
     """
-    table = reliability(y, p, bins)
+    return _error(reliability(y, p, bins))
+
+
+def _error(table: Reliability) -> float:
     chance = table.observed * (1.0 - table.observed) / np.maximum(table.rows - 1, 1)
     squared = (table.predicted - table.observed) ** 2 - np.where(table.rows > 1, chance, 0.0)
     return float(np.sqrt(max(0.0, float(np.average(squared, weights=table.rows)))))
@@ -124,8 +173,12 @@ def calibration_noise(p: Float64, *, draws: int, seed: int, share: float = 0.95,
         bins: Most bins.
     """
     random = np.random.default_rng(seed)
+    place = bins_of(p, bins)
+    rows = np.bincount(place)
+    predicted = np.bincount(place, p) / rows
     errors = [
-        calibration_error((random.random(p.shape[0]) < p).astype(np.int64), p, bins) for _ in range(draws)
+        _error(Reliability(rows, predicted, np.bincount(place, random.random(p.shape[0]) < p) / rows))
+        for _ in range(draws)
     ]
     return float(np.quantile(errors, share))
 
@@ -148,13 +201,32 @@ def auc_null_band(
     Returns:
         Lower and upper end.
     """
-    random = np.random.default_rng(seed)
-    blocks = np.split(y, np.flatnonzero(np.diff(session)) + 1)
-    values = [
-        auc(np.concatenate([blocks[i] for i in random.permutation(len(blocks))]), score) for _ in range(draws)
-    ]
-    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2])
-    return float(low), float(high)
+    rank = _ranks(score)
+    band = null_band(lambda orders: _auc(y[orders], rank), session, draws=draws, seed=seed, share=share)
+    return band.low, band.high
+
+
+def auc_band(y: Int64, score: Float64, session: Int64, *, draws: int, seed: int, share: float = 0.95) -> Band:
+    """Where the AUC lies with a given chance, by histories drawn from the trade dates.
+
+    Args:
+        y: What happened, 0 or 1; int64[rows].
+        score: The score; float64[rows].
+        session: Trade date of each row as a number; int64[rows].
+        draws: Histories drawn.
+        seed: Of the draws.
+        share: The chance.
+    """
+    place, drawn = copies(session, draws, seed)
+    _, level = np.unique(score, return_inverse=True)
+    return middle(np.array([_weighted_auc(y, level, copy[place]) for copy in drawn]), share)
+
+
+def _weighted_auc(y: Int64, level: Int64, weight: Float64) -> float:
+    """AUC of rows that are there several times; ``level`` is the place of the score among all scores."""
+    ones, zeros = np.bincount(level, weight * y), np.bincount(level, weight * (1 - y))
+    pairs = ones.sum() * zeros.sum()
+    return float(np.sum(ones * (np.cumsum(zeros) - zeros / 2.0)) / pairs) if pairs else float("nan")
 
 
 @dataclass(frozen=True)

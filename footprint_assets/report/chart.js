@@ -49,8 +49,8 @@ const Page = (() => {
     return low;
   };
 
-  function create() {
-    return LightweightCharts.createChart(element, {
+  function create(place = element, options = {}) {
+    return LightweightCharts.createChart(place, {
       autoSize: true,
       layout: { background: { color: colour("panel") }, textColor: colour("muted"), fontFamily: SANS, fontSize: 11,
         panes: { separatorColor: colour("line"), separatorHoverColor: faded("muted", 0.3), enableResize: true } },
@@ -62,6 +62,7 @@ const Page = (() => {
       timeScale: { borderColor: colour("line"), timeVisible: true, secondsVisible: true, minBarSpacing: 0.02,
         rightOffset: 2 },
       localization: { locale: "en-US", timeFormatter: (time) => clock(time) + " ET" },
+      ...options,
     });
   }
 

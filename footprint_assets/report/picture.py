@@ -141,6 +141,37 @@ def nulls_picture(frame: pl.DataFrame) -> str:
     return _svg(area, [(0.0, f"{shares.size} cols"), (1.0, "null 100%")], y)
 
 
+def reliability_picture(report: pl.DataFrame, subject: str = "p_break") -> str:
+    """Observed frequency over predicted probability, with its band, beside the line of an honest forecast.
+
+    Args:
+        report: Rows of ``ml.future.calibration_report`` of one product root.
+        subject: The probability.
+
+    Returns:
+        SVG; empty without its bins.
+    """
+    rows = report.filter(pl.col("measure") == "reliability", pl.col("subject") == subject).drop_nulls(
+        ["value", "reference"]
+    )
+    if rows.is_empty():
+        return ""
+    y = _scale(0.0, 1.0)
+    x = np.rint(rows["reference"].to_numpy() * (WIDTH - RIGHT)).astype(int)
+    low, high = (
+        np.rint(y(rows[end].fill_null(rows["value"]).to_numpy())).astype(int) for end in ("low", "high")
+    )
+    middle = np.rint(y(rows["value"].to_numpy())).astype(int)
+    bands = "".join(f"M{a} {b}V{c}" for a, b, c in zip(x, low, high, strict=True))
+    points = "".join(f"M{a} {b}h0" for a, b in zip(x, middle, strict=True))
+    drawn = (
+        f'<path d="M0 {HEIGHT - 4}L{WIDTH - RIGHT} 4" stroke="{GREY}" stroke-dasharray="3"/>'
+        f'<path d="{bands}" stroke="{GREEN}"/>'
+        f'<path d="{points}" stroke="{GREEN}" stroke-width="5" stroke-linecap="round"/>'
+    )
+    return _svg(drawn, [(1.0, "all"), (0.5, subject), (0.0, "none")], y)
+
+
 def as_markdown(name: str, svg: str) -> str:
     """The picture as Markdown that needs no file beside it."""
     return f"![{name}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"

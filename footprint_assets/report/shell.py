@@ -77,9 +77,35 @@ def chart_page(
     Returns:
         The document.
     """
+    main = '<div id="chart"><div id="readout" aria-live="off"></div></div>'
+    return drawn_page(subject, figures, main, footer, data, script, controls)
+
+
+def drawn_page(
+    subject: Subject,
+    figures: Sequence[Figure],
+    main: str,
+    footer: str,
+    data: dict[str, Any],
+    script: str,
+    controls: str = "",
+) -> str:
+    """A page whose charts a script draws.
+
+    Args:
+        subject: What it is about.
+        figures: The header's figures.
+        main: HTML of the content, with the places of the charts.
+        footer: HTML below it.
+        data: What the script draws.
+        script: File name of the script.
+        controls: HTML of the controls in the header.
+
+    Returns:
+        The document.
+    """
     body = (
-        f"{_header(subject, controls)}\n{_figures(figures)}\n"
-        '<main><div id="chart"><div id="readout" aria-live="off"></div></div></main>\n'
+        f"{_header(subject, controls)}\n{_figures(figures)}\n<main>{main}</main>\n"
         f"<footer>{footer}{CREDIT}</footer>"
     )
     block = f'<script type="application/json" id="data">{_json_block(data)}</script>\n'

@@ -3,7 +3,9 @@
 Everything here is invented by a seeded simulator and says nothing about any real market; only the format, the trading
 hours and the record conventions are those of the exchange and the vendor. ``instruments`` lists contracts, ``schedule``
 shapes a session, ``book`` simulates order books, ``reference`` makes definitions and statistics, ``files`` writes DBN,
-``market`` runs it all. Nothing here reads market data, and nothing in the pipeline depends on this room.
+``market`` runs it all. Where something is to be known about levels, ``edge`` states the law, ``attempts`` plants it in the market,
+and ``known_edge`` draws rows of gold by it without a market. Nothing here reads market data, and nothing in the pipeline depends
+on this room.
 """
 
 from __future__ import annotations

@@ -97,6 +97,12 @@ STATE_DTYPE: np.dtype[np.void] = np.dtype(
         ("settle_to_ns", np.int64),
         ("preopen_budget", np.int64),
         ("budget", np.int64),
+        # What an attempt at a level shows, where one is planted (attempts.py): the size kept at a price of a side (ticks,
+        # contracts; 0 for none), and how much oftener than not the aggressor of an undirected trade buys.
+        ("held_side", np.int64),
+        ("held_tick", np.int64),
+        ("held_size", np.float64),
+        ("buyers", np.float64),
     ],
     align=True,
 )
@@ -472,6 +478,8 @@ def _quote_event(out: I64, channel: I64, row: int, m: Record, ts: int, gap: floa
     if k + 1 < visible and m.tick[side, k + 1] != tick + sign and _uniform(m) < 0.3:
         return _write_add(out, channel, row, m, ts, side, tick + sign, size)
     usual = m.depth * m.depth_scale * (0.6 if k == 0 else 0.95)
+    if m.held_size > 0.0 and side == m.held_side and tick == m.held_tick:
+        usual = m.held_size
     add_share = min(max(0.5 + 0.45 * (1.0 - m.size[side, k] / usual), 0.05), 0.95)
     would_move_best = k == 0 and m.orders[side, 0] == 1 and gap * sign < 0.2
     keeps_level = would_move_best or m.levels[side] < 3
@@ -545,7 +553,7 @@ def _trading_event(out: I64, channel: I64, row: int, m: Record, ts: int) -> int:
     if abs(gap) > m.push_gap and _uniform(m) < min(0.35 * abs(gap), 0.9):
         return _push_event(out, channel, row, m, ts, gap)
     if _uniform(m) < m.trade_share:
-        hit = _ASK if _uniform(m) < min(max(0.5 + 0.2 * gap, 0.2), 0.8) else _BID
+        hit = _ASK if _uniform(m) < min(max(0.5 + 0.2 * gap, 0.2), 0.8) + m.buyers else _BID
         available = m.size[hit, 0]
         if available > 1:
             size = min(_order_size(m), available - 1)
@@ -689,6 +697,39 @@ def write_clears(out: I64, channel: I64, state: State, ts: int) -> int:
         m = state[i]
         m.levels[:] = 0
         row = _write(out, channel, row, m, ts, _UNDEFINED, _ZERO, _R, _SIDE_N, _FLAG_BOOK_LAST, _ZERO)
+    return row
+
+
+@_compiled
+def write_size(out: I64, channel: I64, state: State, i: int, ts: int, side: int, tick: int, size: int) -> int:
+    """Bring the size at a visible price behind the best to ``size``: one order joins, or orders leave one by one.
+
+    Args:
+        out: int64[rows, 46], records.
+        channel: int64[2], last sequence and last ts_recv of the feed, changed in place.
+        state: ``STATE_DTYPE``[n], changed in place.
+        i: Index of the instrument.
+        ts: Instant, ns UTC.
+        side: 0 bid, 1 ask.
+        tick: The price, ticks.
+        size: Contracts, at least 1.
+
+    Returns:
+        The number of records written; 0 where the price is the best, better, or out of sight.
+    """
+    m = state[i]
+    row = _ZERO
+    while row < MAX_EVENT_RECORDS:
+        k = _find(m, side, tick)
+        if k == 0 or k >= VISIBLE_LEVELS or k >= m.levels[side]:
+            break
+        there = m.size[side, k] if m.tick[side, k] == tick else 0
+        if there == size:
+            break
+        if there < size:
+            row = _write_add(out, channel, row, m, ts, side, tick, size - there)
+        else:
+            row = _write_cancel(out, channel, row, m, ts, side, k, there - size, _FLAG_BOOK_LAST)
     return row
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import databento_dbn as dbn
@@ -16,7 +17,9 @@ import numpy as np
 from footprint_assets import calendar as cme
 from footprint_assets.errors import FootprintError
 from footprint_assets.sample import book
+from footprint_assets.sample.attempts import Director
 from footprint_assets.sample.book import Curves, State
+from footprint_assets.sample.edge import ATTEMPTS_FILE, EDGES, Attempt, Mode, write_attempts
 from footprint_assets.sample.files import DayFile
 from footprint_assets.sample.instruments import Instrument, Listing, listings
 from footprint_assets.sample.reference import (
@@ -74,10 +77,13 @@ def write_sample(
     *,
     carry_points: float = _CARRY_POINTS,
     roots: tuple[str, ...] = ROOTS,
+    mode: Mode = "plain",
 ) -> list[Path]:
     """Write a simulated market as Databento-style DBN 3 day files.
 
-    The market is invented: nothing in it is exchange data. The same arguments give the same bytes.
+    The market is invented: nothing in it is exchange data. The same arguments give the same bytes. In the modes
+    ``known-edge`` and ``null`` the leading ES contract tries its levels one after another, what follows is drawn from the law
+    of that name in `edge`, and ``attempts.jsonl`` beside the files tells what was planted.
 
     Args:
         out_dir: Directory of the files; made when it is missing. Files of the same names are replaced.
@@ -89,6 +95,7 @@ def write_sample(
         progress: Called after each session with (trade date, sessions done, sessions in all).
         carry_points: Price of the second ES expiry minus the first at the start, points; may be negative.
         roots: The product roots to simulate, of ``ROOTS``.
+        mode: ``plain``, ``known-edge`` or ``null``; the latter need ES among the roots.
 
     Returns:
         The files written, sorted by name: ``mbp-10``, ``trades``, ``definition`` and ``statistics`` of every UTC day
@@ -104,12 +111,19 @@ def write_sample(
             where={"roots": roots},
             remedy=f"choose of {', '.join(ROOTS)}",
         )
+    if mode != "plain" and (mode not in EDGES or "ES" not in roots):
+        raise SampleRequestRefused(
+            "the sample market cannot plant this",
+            where={"mode": mode, "roots": roots},
+            remedy=f"choose of plain, {', '.join(EDGES)}, with ES among the roots",
+        )
     out_dir.mkdir(parents=True, exist_ok=True)
     sessions = [(cme.session(date), _of_roots(listings(date), roots)) for date in dates]
     span = (preopen_ns(sessions[0][0]), sessions[-1][0].window_ns[1])
     run = _Run(out_dir, _instruments_by_day(sessions), span)
     fair = FairValue(_START.es_ticks, _START.nq_ticks, carry_points)
     previous: tuple[Listing, ...] | None = None
+    planted: list[Attempt] = []
     try:
         for done, (session, listed) in enumerate(sessions, start=1):
             if previous is not None:
@@ -118,10 +132,19 @@ def write_sample(
             state, curves, fair = plan_session(
                 session, listed, records_per_session=records_per_session, seed=seed, start=fair
             )
-            run.session(session, listed, state, curves)
+            director = None
+            if mode != "plain":
+                director = Director(session, listed, curves, EDGES[mode], seed)
+            run.session(session, listed, state, curves, director)
+            if director is not None:
+                planted += director.attempts
+                fair = replace(fair, es_ticks=fair.es_ticks + director.shift)
             if progress is not None:
                 progress(session.trade_date, done, len(sessions))
-        return run.finish()
+        files = run.finish()
+        if mode != "plain":
+            write_attempts(out_dir / ATTEMPTS_FILE, planted)
+        return files
     except BaseException:
         # An interrupted run, too, must leave no partial file behind.
         run.discard()
@@ -210,11 +233,18 @@ class _Run:
         self._day: dt.date | None = None
         self._open: dict[str, DayFile] = {}
         self._buffer = np.empty((CHUNK_RECORDS, book.RECORD_WORDS), dtype=np.int64)
+        self._director: Director | None = None
 
     def session(
-        self, session: cme.Session, listed: tuple[Listing, ...], state: State, curves: Curves
+        self,
+        session: cme.Session,
+        listed: tuple[Listing, ...],
+        state: State,
+        curves: Curves,
+        director: Director | None = None,
     ) -> None:
-        """Simulate one session and append it to the files of its UTC days."""
+        """Simulate one session, directed or not, and append it to the files of its UTC days."""
+        self._director = director
         symbols = [entry.instrument.raw_symbol for entry in listed]
         begin = preopen_ns(session)
         self._enter(_utc_day(begin))
@@ -258,8 +288,16 @@ class _Run:
                     state[field][i] = self._books[symbol][field]
 
     def _simulate_until(self, state: State, curves: Curves, stop_ns: int) -> None:
+        while self._director is not None and self._director.next_ns < stop_ns:
+            self._run_until(state, curves, self._director.next_ns)
+            self._append(self._director.act(self._buffer, self._channel, state))
+        self._run_until(state, curves, stop_ns)
+
+    def _run_until(self, state: State, curves: Curves, stop_ns: int) -> None:
         while True:
             rows = book.simulate(self._buffer, self._channel, state, curves, stop_ns)
+            if self._director is not None:
+                self._director.saw(self._buffer[:rows])
             self._append(rows)
             if rows <= CHUNK_RECORDS - book.MAX_EVENT_RECORDS:
                 return

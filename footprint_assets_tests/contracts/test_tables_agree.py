@@ -48,4 +48,4 @@ def test_every_table_says_which_trade_date_and_contract_a_row_belongs_to():
     for key in all_keys():
         contract = load(key)
         assert "symbol" in contract.columns, key
-        assert {"session_date", "dt", "ts_event", "bar_ts"} & set(contract.columns), key
+        assert {"session_date", "dt", "ts_event", "bar_ts", "month"} & set(contract.columns), key

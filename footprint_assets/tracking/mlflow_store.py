@@ -1,0 +1,114 @@
+"""Runs in MLflow: a SQLite store and a folder of documents, no server.
+
+``MlflowClient`` and not the fluent API, whose active run is global and breaks under threads. One process at a time: several
+that open a fresh store at once make its tables at once, and all fail.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from footprint_assets.errors import ExtraMissing
+from footprint_assets.tracking.run import TrackedRun, turn
+
+IDENTITY = "footprint.id"
+DATABASE = "mlflow.db"
+DOCUMENTS = "mlflow-documents"
+ENVIRONMENT = {
+    # Nothing is sent anywhere, and git is not looked for.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    # A first open would put its own handlers in the place of those that take secrets out (mlflow issue 19038).
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+}
+"""What MLflow reads from the environment, where nobody has set it otherwise."""
+MOST_AT_ONCE = 100
+"""Parameters, tags and metrics MLflow takes in one call."""
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class MlflowTracker:
+    """Writes each run into the experiment of its head.
+
+    Args:
+        root: Folder of all trackers; the store is ``mlflow.db`` in it.
+    """
+
+    root: Path
+
+    @property
+    def uri(self) -> str:
+        """Address of the store, as ``mlflow ui --backend-store-uri`` takes it."""
+        return f"sqlite:///{self.root.absolute() / DATABASE}"
+
+    def record(self, run: TrackedRun) -> bool:
+        """Write a run with its metrics and documents, unless it is there already.
+
+        A run that a killed process left unfinished is replaced.
+        """
+        mlflow = _mlflow()
+        run = run.published()
+        with turn(self.root):
+            client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            experiment = self._experiment(client, run.experiment)
+            known = client.search_runs([experiment], f"tags.`{IDENTITY}` = '{run.identity}'")
+            if any(found.info.status == "FINISHED" for found in known):
+                return False
+            for found in known:
+                client.delete_run(found.info.run_id)
+            _write(mlflow, client, experiment, run)
+        return True
+
+    def _experiment(self, client: Any, name: str) -> str:
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        folder = self.root.absolute() / DOCUMENTS / name
+        return str(client.create_experiment(name, artifact_location=folder.as_uri()))
+
+
+def _write(mlflow: ModuleType, client: Any, experiment: str, run: TrackedRun) -> None:
+    entities, now = mlflow.entities, time.time_ns() // 1_000_000
+    tags = {IDENTITY: run.identity, **run.facts}
+    made = client.create_run(experiment, run_name=run.name, tags={IDENTITY: run.identity})
+    run_id = made.info.run_id
+    for some in _chunks(tags):
+        client.log_batch(run_id, tags=[entities.RunTag(*pair) for pair in some])
+    for some in _chunks(run.params):
+        client.log_batch(run_id, params=[entities.Param(*pair) for pair in some])
+    for some in _chunks(run.metrics):
+        client.log_batch(run_id, metrics=[entities.Metric(*pair, now, 0) for pair in some])
+    for name, text in run.texts.items():
+        client.log_text(run_id, text, name)
+    client.set_terminated(run_id, "FINISHED")
+
+
+def _chunks(values: Mapping[str, _Item]) -> Iterator[Sequence[tuple[str, _Item]]]:
+    items = iter(values.items())
+    while some := tuple(islice(items, MOST_AT_ONCE)):
+        yield some
+
+
+def _mlflow() -> ModuleType:
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import mlflow
+        import mlflow.entities
+    except ImportError as error:
+        raise ExtraMissing(
+            "This tracker needs MLflow, which is not installed.",
+            where={"tracking": "mlflow"},
+            remedy="pip install 'footprint-assets[tracking]', or FOOTPRINT_TRACKING__KIND=jsonl.",
+        ) from error
+    module: ModuleType = mlflow
+    return module

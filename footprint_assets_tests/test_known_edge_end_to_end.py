@@ -1,0 +1,78 @@
+"""A session with a planted edge from the vendor's files to `levels_signals`: what was planted can be read there."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+from footprint_assets.assets import tables
+from footprint_assets.lake import Lake
+from footprint_assets.ml.scores import auc
+from footprint_assets.sample import write_sample
+from footprint_assets.sample.edge import ATTEMPTS_FILE, read_attempts
+from footprint_assets.sample.known_edge import SHOWN_AS
+from footprint_assets.settings import LevelSettings, Root, Settings
+from footprint_assets.tables import LakeTable
+from footprint_assets_tests.small_market import build_lake, rows
+
+DAY = dt.date(2024, 6, 18)
+SIGNALS = "gold.future.levels_signals"
+LEVELS = ("PM_HIGH", "PM_LOW", "OR_HIGH", "OR_LOW")
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """Every planted attempt beside the episode that the tables made of it; nulls where they made none."""
+    folder = tmp_path_factory.mktemp("edge")
+    settings = Settings(
+        _env_file=None,
+        lake_root=folder / "lake",
+        dbn_dir=folder / "dbn",
+        roots={"ES": Root()},
+        levels=LevelSettings(pipelines=LEVELS),
+    )
+    write_sample(settings.dbn_dir, DAY, DAY, 40_000, roots=("ES",), mode="known-edge")
+    build_lake(settings, DAY, tables=what_is_read(SIGNALS, tables(settings)))
+    (signals,) = rows(Lake(settings.lake_root), SIGNALS, DAY).values()
+    planted = read_attempts(settings.dbn_dir / ATTEMPTS_FILE)
+    key = ["level_type", "approach_direction", "decision_ts"]
+    return planted.join(signals, on=key, how="left", suffix="_seen", maintain_order="left")
+
+
+def what_is_read(key: str, every: tuple[LakeTable, ...]) -> list[LakeTable]:
+    """A table and all tables it is made of, in their order."""
+    by_key = {table.key: table for table in every}
+    wanted, found = [key], set()
+    while wanted:
+        table = by_key[wanted.pop()]
+        if table.key not in found:
+            found |= {table.key}
+            wanted += [*table.inputs.values(), *table.pass_keys]
+    return [table for table in every if table.key in found]
+
+
+def test_an_attempt_is_an_episode_with_the_outcome_that_was_drawn(episodes: pl.DataFrame) -> None:
+    found = episodes.drop_nulls("episode_id")
+    assert episodes.height > 50
+    assert found.height > 0.95 * episodes.height
+    assert (found["level_price"] == found["level_price_seen"]).all()
+    assert (found["outcome"] == found["outcome_seen"].cast(pl.String)).mean() > 0.95
+
+
+def test_what_an_attempt_showed_stands_in_its_columns(episodes: pl.DataFrame) -> None:
+    found = episodes.drop_nulls("episode_id")
+    for what, least in (("wall", 0.9), ("flow", 0.4), ("tempo", 0.4)):
+        both = found.drop_nulls(SHOWN_AS[what])
+        assert both.height > 0.9 * found.height
+        assert both.select(pl.corr(what, SHOWN_AS[what], method="spearman")).item() > least, what
+
+
+def test_the_columns_tell_breaks_from_bounces_as_the_law_does(episodes: pl.DataFrame) -> None:
+    decided = episodes.filter(pl.col("outcome_seen").is_in(["BREAK", "BOUNCE"])).drop_nulls(SHOWN_AS.values())
+    y = (decided["outcome_seen"] == "BREAK").cast(pl.Int64).to_numpy()
+    seen = decided[SHOWN_AS["flow"]].to_numpy() - 0.5 * np.log2(decided[SHOWN_AS["wall"]].to_numpy())
+    assert auc(y, decided["p_break"].to_numpy()) > 0.75
+    assert auc(y, seen) > 0.7
