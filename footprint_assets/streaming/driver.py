@@ -131,7 +131,7 @@ class Driver:
         """Everything the driver knows, to go on in another process.
 
         Returns:
-            The bytes of a checkpoint; the same records give the same bytes.
+            The bytes of a checkpoint; the same records in the same pieces give the same bytes.
 
         Raises:
             DriverFinished: After ``finish``.
