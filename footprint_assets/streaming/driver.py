@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -45,7 +45,7 @@ class Driver:
         opened: These arguments, for ``restore``.
     """
 
-    CARRIED = ("_intake", "_reader", "_streams")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_intake", "_reader", "_streams")
 
     def __init__(self, session: Session, symbol: str, tick_size_nanos: int) -> None:
         self.opened = session, symbol, tick_size_nanos

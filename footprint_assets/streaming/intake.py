@@ -6,6 +6,8 @@ after a later event is late at once. A source that delivers out of order is put 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ _AT_ONCE_NS = -1  # no row waits for an earlier one
 class Intake:
     """Lets rows in that follow those before, and counts the others."""
 
-    CARRIED = ("_newest", "_recent", "_counts")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_newest", "_recent", "_counts")
 
     def __init__(self) -> None:
         self._newest = newest_of_none()
