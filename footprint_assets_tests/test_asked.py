@@ -19,7 +19,7 @@ from footprint_assets import contracts
 from footprint_assets.asked import predict, similar
 from footprint_assets.assets import MONTH_TABLES
 from footprint_assets.assets.judging import CALIBRATOR
-from footprint_assets.attempts import APPROACH, Attempt, NoSuchAttempt, Place, find_attempt, paths_of
+from footprint_assets.attempts import Attempt, NoSuchAttempt, find_attempt
 from footprint_assets.calendar import NEW_YORK, MarketClosed
 from footprint_assets.gold_contracts import MODELS, TRAINING_SET
 from footprint_assets.lake import Lake, PartitionCorrupt, PartitionMissing
@@ -41,7 +41,7 @@ from footprint_assets_tests.command_line import Shell
 from footprint_assets_tests.conftest import REPOSITORY
 from footprint_assets_tests.ml.gold_lake import first_sessions, publish, signals
 from footprint_assets_tests.runs import resources
-from footprint_assets_tests.small_market import DAY, rows, settings_of
+from footprint_assets_tests.small_market import rows, settings_of
 from footprint_assets_tests.test_readme import blocks, run_snippet
 
 APRIL, JUNE = map(month_of, ("2024-04", "2024-06"))
@@ -54,7 +54,9 @@ SMALL = {
     "models": ModelSettings(
         min_sessions=4, embargo_sessions=1, max_rounds=6, patience=3, min_data_in_leaf=5, hazard_features=12
     ),
-    "judging": JudgingSettings(draws=20, promotion_draws=20, permutations=1, min_segment_sessions=2),
+    "judging": JudgingSettings(
+        draws=20, promotion_draws=20, permutations=1, min_segment_rows=20, min_segment_sessions=2
+    ),
 }
 
 
@@ -365,28 +367,3 @@ def test_pages_and_tracked_runs_are_assets_with_links(own: Workbench, tmp_path: 
         assert written.is_file()
         assert written.as_uri() in str(facts["pages"].value)
     assert "direction ES" in str(recorded[TRACKED_RUNS.replace(".", "__")]["recorded"].value)
-
-
-def test_the_path_of_an_attempt_is_its_signed_distance_from_the_decision_on(built_market: Settings) -> None:
-    lake = Workbench(built_market).lake
-    key = next(
-        key
-        for level in built_market.levels.pipelines
-        if rows(lake, key := contracts.level_key(APPROACH, level))["ESM5"].height
-    )
-    first = rows(lake, key)["ESM5"].sort("episode_id", "bar_ts")[0]
-    known = rows(lake, key)["ESM5"].filter(pl.col("episode_id") == first["episode_id"].item())
-    trigger = int(first["episode_id"].item().rpartition("_")[2])
-    decision = trigger + 5 * 10**9
-    level = first["level_type"].item()
-    place = Place(first["episode_id"].item(), DAY, "ESM5", level, decision)
-    elsewhere = Place("gone", dt.date(2025, 6, 12), "ESM5", level, decision)
-    (path,) = paths_of(Workbench(built_market), [place, elsewhere]).values()
-    assert path["distance_pts"].equals(
-        known.sort("bar_ts")["signed_dist_pts"].cast(pl.Float64), check_names=False
-    )
-    at_decision = path.filter(pl.col("second") == 0)["distance_pts"]
-    assert at_decision.equals(
-        known.filter(pl.col("bar_ts").cast(pl.Int64) == trigger)["signed_dist_pts"].cast(pl.Float64),
-        check_names=False,
-    )
