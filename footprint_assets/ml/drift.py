@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -86,24 +87,24 @@ class SessionDrift:
     index: Float64
     null: Float64
 
-    @property
+    @cached_property
     def expected(self) -> Float64:
         """Mean of each column without drift; float64[columns]."""
         mean: Float64 = self.null.mean(axis=1)
         return mean
 
-    @property
+    @cached_property
     def bound(self) -> Float64:
         """Where an alarm begins; float64[columns]."""
         bound: Float64 = self.expected + ALARM_DEVIATIONS * self.null.std(axis=1)
         return bound
 
-    @property
+    @cached_property
     def is_alarm(self) -> npt.NDArray[np.bool_]:
         """Which columns have moved; bool[columns]."""
         return self.index > self.bound
 
-    @property
+    @cached_property
     def null_alarms(self) -> npt.NDArray[np.bool_]:
         """Which columns each other order would have called moved; bool[columns, draws]."""
         return self.null > self.bound[:, None]
