@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from footprint_assets.ml.splits import Labels
 
 SECTION = "learning-peers"
-MOST_ROWS = 100_000
+LEAST_ROWS, MOST_ROWS = 1_000, 100_000
 DIMENSIONS, NEIGHBOURS, QUERIES = 200, 50, 32
 GROUPS, TESTED, SESSIONS, EMBARGO = 8, 2, 400, 3
 SECOND = 1_000_000_000
@@ -39,7 +39,7 @@ def cheaper(name: str, peer: str, wanted: float | None, ours: str = "ours") -> L
 
 def rows_of(data: Data) -> int:
     """How many rows are learned from."""
-    return min(MOST_ROWS, data.records // 20)
+    return max(LEAST_ROWS, min(MOST_ROWS, data.records // 20))
 
 
 # ---------------------------------------------------------------- the nearest setups
