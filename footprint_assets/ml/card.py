@@ -137,7 +137,7 @@ def card(
         "scores_by_level_type": _measures(calibration.filter(pl.col("split") == "level_type"), _SCORES),
         "reliability": _measures(calibration, ("reliability",)),
         "less_than_retrieval": _measures(whole, ("less_than_retrieval",)),
-        "calibrators": judged.calibrators.filter(pl.col("head") == head)
+        "calibrators": judged.calibrators.filter(pl.col("said_by") == head)
         .select("name", "method", "reason", "parameters", "rows", "sessions")
         .to_dicts(),
         "families_by_gain": _top_gain(model),
