@@ -257,7 +257,7 @@ def _planted_rows(folder: Path, days: Sequence[dt.date]) -> tuple[pl.DataFrame, 
             signals += [partition.frame() for partition in snapshot]
     rows = training_rows(pl.concat(signals), allowed(), LabelSettings())
     key = ["level_type", "approach_direction", "decision_ts"]
-    planted = read_attempts(folder / ATTEMPTS_FILE).filter(pl.col("session_date").is_in(list(days)))
+    planted = read_attempts(folder / "dbn" / ATTEMPTS_FILE).filter(pl.col("session_date").is_in(list(days)))
     drawn = planted.select(*key, drawn="outcome", true_break="p_break", true_tradeable="p_tradeable")
     found = rows.join(drawn, on=key, how="inner", maintain_order="left")
     return found.drop("drawn"), {
