@@ -304,7 +304,7 @@ _MODEL: tuple[_Json, ...] = (
     },
     {
         "name": "rows",
-        "type": "long",
+        "type": "int",
         "doc": "Rows it learned from.",
         "unit": "rows",
         "kind": "quality",
@@ -312,7 +312,7 @@ _MODEL: tuple[_Json, ...] = (
     },
     {
         "name": "sessions",
-        "type": "long",
+        "type": "int",
         "doc": "Trade dates it learned from.",
         "unit": "days",
         "kind": "quality",

@@ -146,6 +146,8 @@ def with_deadline(asset: dg.AssetsDefinition, fresh_by: dt.time) -> dg.AssetsDef
         asset: Any asset of the lake; those below gold stay as they are.
         fresh_by: The deadline, ET.
     """
+    if not any(key.path[0] == WATCHED_LAYER for key in asset.keys):
+        return asset
     policy = dg.FreshnessPolicy.cron(
         deadline_cron=_cron(fresh_by, AFTER_TRADE_DATES),
         # A trade date becomes a partition at midnight: what was materialised before then is an older one.

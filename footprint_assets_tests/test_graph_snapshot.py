@@ -13,6 +13,7 @@ from pandera.config import config_context
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.build import build_definitions
+from footprint_assets.checks import MONTH_CHECKS
 from footprint_assets.contracts import ValidationDisabled
 from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH
 from footprint_assets.partitions import LOOKBACK, MONTH_PARTITIONS
@@ -37,6 +38,21 @@ gold.future.pm_high_features <- silver.future.market_by_price_10_pm_high_approac
 gold.future.pm_low_features <- silver.future.market_by_price_10_pm_low_approach
 gold.future.setup_vectors <- gold.future.levels_signals
 gold.future.sma_90_features <- silver.future.market_by_price_10_sma_90_approach
+ml.future.ablation <- ml.future.model_direction, ml.future.training_set
+ml.future.calibration_report <- ml.future.predictions
+ml.future.calibrator <- ml.future.model_direction, ml.future.out_of_fold
+ml.future.champion <- ml.future.champion, ml.future.model_direction, ml.future.model_strength, ml.future.model_time_to_threshold, ml.future.model_tradeability, ml.future.training_set
+ml.future.drift_report <- ml.future.out_of_fold, ml.future.training_set
+ml.future.model_card <- ml.future.ablation, ml.future.calibration_report, ml.future.calibrator, ml.future.champion, ml.future.drift_report, ml.future.model_direction, ml.future.model_strength, ml.future.model_time_to_threshold, ml.future.model_tradeability, ml.future.retrieval_report, ml.future.training_set
+ml.future.model_direction <- ml.future.training_set
+ml.future.model_strength <- ml.future.training_set
+ml.future.model_time_to_threshold <- ml.future.training_set
+ml.future.model_tradeability <- ml.future.training_set
+ml.future.out_of_fold <- ml.future.model_direction, ml.future.model_strength, ml.future.model_time_to_threshold, ml.future.model_tradeability, ml.future.retrieval_index, ml.future.retrieval_space, ml.future.training_set
+ml.future.predictions <- ml.future.calibrator, ml.future.out_of_fold
+ml.future.retrieval_index <- ml.future.retrieval_space, ml.future.training_set
+ml.future.retrieval_report <- ml.future.retrieval_index, ml.future.retrieval_space, ml.future.training_set
+ml.future.retrieval_space <- ml.future.model_direction, ml.future.training_set
 ml.future.training_set <- gold.future.levels_signals
 page.future.footprint <- silver.future.footprint_bar, silver.future.footprint_price, silver.future.session_levels
 page.future.models <- ml.future.ablation, ml.future.calibration_report, ml.future.drift_report, ml.future.model_card, ml.future.model_direction, ml.future.model_strength, ml.future.model_tradeability, ml.future.predictions, ml.future.retrieval_report, ml.future.training_set
@@ -98,6 +114,21 @@ gold.future.pm_high_features: contract
 gold.future.pm_low_features: contract
 gold.future.setup_vectors: contract, inputs_current
 gold.future.sma_90_features: contract
+ml.future.ablation: contract
+ml.future.calibration_report: contract
+ml.future.calibrator: contract
+ml.future.champion: contract
+ml.future.drift_report: contract
+ml.future.model_card: contract
+ml.future.model_direction: contract
+ml.future.model_strength: contract
+ml.future.model_time_to_threshold: contract
+ml.future.model_tradeability: contract
+ml.future.out_of_fold: contract, earlier_features_lose, episodes_judged_once, learned_before, models_read_features
+ml.future.predictions: calibrated_before, contract
+ml.future.retrieval_index: contract, neighbours_were_over
+ml.future.retrieval_report: contract
+ml.future.retrieval_space: contract
 ml.future.training_set: contract, episodes_in_time, no_feature_tells_all, only_features_read, shuffled_outcomes_tell_nothing
 silver.future.bbo: contract
 silver.future.footprint_bar: bars_invariant, contract
@@ -238,7 +269,7 @@ def test_every_asset_and_check_of_the_lake_is_partitioned_by_the_sessions_of_the
 def test_what_is_learned_is_partitioned_by_the_months_of_the_calendar(definitions: dg.Definitions) -> None:
     definitions_used = partitions_of(definitions, monthly=True)
 
-    assert len(definitions_used) == 2 * len(contracts.month_keys())
+    assert len(definitions_used) == 2 * len(contracts.month_keys()) + len(MONTH_CHECKS)
     assert set(definitions_used) == {MONTH_PARTITIONS}
 
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from footprint_assets import contracts
 from footprint_assets.assets.learning import (
     INDEX,
     SPACE,
@@ -78,10 +79,13 @@ def judged_before(settings: Settings) -> int:
     return settings.judging.window_months - 1
 
 
-def of_month(scope: MonthScope, root: str, rows: pl.DataFrame) -> Batch:
-    """Rows of a product, with the month and the product beside them."""
+def of_month(key: str, scope: MonthScope, root: str, rows: pl.DataFrame) -> Batch:
+    """Rows of a product in the types and the order of the table, with the month and the product beside them."""
     made = rows.with_columns(month=pl.lit(scope.month), symbol=pl.lit(root))
-    return Batch(root, made, rows_in=made.height, is_last=True)
+    contract = contracts.load(key)
+    types = contract.polars_schema
+    made = made.with_columns(pl.col(name).cast(types[name]) for name in made.columns if name in types)
+    return Batch(root, made.sort(contract.sort), rows_in=made.height, is_last=True)
 
 
 @month_asset(
@@ -106,6 +110,7 @@ def retrieval_space(scope: MonthScope, model: TableInput, rows: TableInput) -> I
         space = fit_space(known, allowed().only(gain) if gain else allowed(), gain or None)
         weighted_by = "gain" if gain else "families alike"
         yield of_month(
+            SPACE,
             scope,
             root,
             space_rows(space).with_columns(
@@ -132,7 +137,7 @@ def retrieval_index(scope: MonthScope, space: TableInput, rows: TableInput) -> I
             yield Batch(root, is_last=True)
             continue
         index = build_index(rows.frame(root), space_of(where), scope.settings.retrieval)
-        yield of_month(scope, root, index_rows(index))
+        yield of_month(INDEX, scope, root, index_rows(index))
 
 
 @month_asset(
@@ -149,7 +154,10 @@ def calibrator(scope: MonthScope, model: TableInput, said: TableInput) -> Iterat
     """
     for root in model.symbols():
         yield of_month(
-            scope, root, fit_calibrators(said.frame(root), allowed().sha256, scope.settings.judging)
+            CALIBRATOR,
+            scope,
+            root,
+            fit_calibrators(said.frame(root), allowed().sha256, scope.settings.judging),
         )
 
 
@@ -166,7 +174,7 @@ def predictions(scope: MonthScope, said: TableInput, calibrators: TableInput) ->
     sha256 = allowed().sha256
     for root in said.symbols():
         made = calibrate(said.frame(root), calibrators.frame(root), sha256, scope.settings.judging)
-        yield of_month(scope, root, made.with_columns(features_sha256=pl.lit(sha256)))
+        yield of_month(PREDICTIONS, scope, root, made.with_columns(features_sha256=pl.lit(sha256)))
 
 
 @month_asset(
@@ -186,7 +194,7 @@ def retrieval_report(
         made = (
             table(()) if known is None else judged_neighbours(rows.frame(root), known, scope.settings.judging)
         )
-        yield of_month(scope, root, made)
+        yield of_month(RETRIEVAL_REPORT, scope, root, made)
 
 
 @month_asset(
@@ -202,7 +210,7 @@ def calibration_report(scope: MonthScope, now: TableInput, before: TableInput) -
     """
     for root in now.symbols():
         said = pl.concat([before.frame(root), now.frame(root)])
-        yield of_month(scope, root, judged_probabilities(said, scope.settings.judging))
+        yield of_month(CALIBRATION_REPORT, scope, root, judged_probabilities(said, scope.settings.judging))
 
 
 @month_asset(
@@ -223,8 +231,15 @@ def drift_report(
     Grain: one row a measure. Inputs: training sets and predictions of the month and of those before.
     """
     for root in rows.symbols():
-        frames = (table_.frame(root) for table_ in (rows, rows_before, said, said_before))
-        yield of_month(scope, root, moved_since(*frames, allowed(), scope.settings.judging))
+        made = moved_since(
+            rows.frame(root),
+            rows_before.frame(root),
+            said.frame(root),
+            said_before.frame(root),
+            allowed(),
+            scope.settings.judging,
+        )
+        yield of_month(DRIFT_REPORT, scope, root, made)
 
 
 @month_asset(
@@ -246,6 +261,7 @@ def ablation(scope: MonthScope, rows: TableInput, model: TableInput, earlier: Ta
         taught = earlier.frame(root, where=None if retrains else pl.lit(False))
         taught = taught.filter(~pl.col("session_date").is_in(embargo(scope)))
         yield of_month(
+            ABLATION,
             scope,
             root,
             worth_of_families(
@@ -293,7 +309,7 @@ def champion(
             made.append(
                 decide(head, held, challenger, judged, allowed().sha256, scope.settings.judging, lost)
             )
-        yield of_month(scope, root, pl.DataFrame(made, schema=CHAMPION_SCHEMA).sort("head"))
+        yield of_month(CHAMPION, scope, root, pl.DataFrame(made, schema=CHAMPION_SCHEMA))
 
 
 def _month_in_use(last: pl.DataFrame, head: str) -> dt.date | None:
@@ -352,13 +368,13 @@ def model_card(scope: MonthScope, rows: TableInput, **tables: TableInput) -> Ite
             )
         )
         made = []
-        for head in sorted(MODELS):
+        for head in MODELS:
             model: Model | None = model_of(HEADS[head].name, tables[head].frame(root))
             learned = learned_from(head, taught)
             told = card(head, scope.month, root, model, learned, judged, scope.settings.labels, sha256)
             made.append((head, card_json(told), card_markdown(told)))
         columns = pl.DataFrame(made, schema=["head", "card_json", "card_markdown"], orient="row")
-        yield of_month(scope, root, columns.with_columns(features_sha256=pl.lit(sha256)))
+        yield of_month(MODEL_CARD, scope, root, columns.with_columns(features_sha256=pl.lit(sha256)))
 
 
 RETRIEVAL_TABLES: tuple[MonthTable, ...] = (retrieval_space, retrieval_index)

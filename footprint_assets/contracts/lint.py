@@ -51,17 +51,30 @@ def lint(raw: Any, key: str | None = None) -> list[str]:
     Returns:
         One sentence a finding; empty for a well-formed contract.
     """
+    return examine(raw, key)[0]
+
+
+def examine(raw: Any, key: str | None = None) -> tuple[list[str], list[Field]]:
+    """Find everything wrong with a contract file, and read its fields.
+
+    Args:
+        raw: The parsed JSON of the file.
+        key: Dataset key its path stands for; None where there is no path.
+
+    Returns:
+        The findings of :func:`lint`, and the fields that are well formed.
+    """
     if not isinstance(raw, dict):
-        return ["a contract is a JSON object"]
+        return ["a contract is a JSON object"], []
     findings = [f"attribute {name!r} is missing" for name in _RECORD_ATTRIBUTES if name not in raw]
     findings += [
         f"attribute {name!r} is unknown" for name in raw if name not in (*_RECORD_ATTRIBUTES, PER_LEVEL)
     ]
     if findings:
-        return findings
+        return findings, []
     findings += _lint_record(raw, key)
     if not isinstance(raw["fields"], list) or not raw["fields"]:
-        return [*findings, "'fields' is not a filled list"]
+        return [*findings, "'fields' is not a filled list"], []
     fields: list[Field] = []
     for position, field in enumerate(raw["fields"]):
         found = list(_lint_field(field))
@@ -77,7 +90,7 @@ def lint(raw: Any, key: str | None = None) -> list[str]:
     findings += _lint_order(raw, names, {field.name: field for field in fields})
     if PER_LEVEL in raw:
         findings += _lint_per_level(raw, fields)
-    return findings
+    return findings, fields
 
 
 def _lint_record(raw: dict[str, Any], key: str | None) -> Iterator[str]:

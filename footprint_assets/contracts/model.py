@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from footprint_assets.contracts import forms
-from footprint_assets.contracts.fields import Field, parse_field
-from footprint_assets.contracts.lint import COLUMN_NAME, LEVEL, MONTHLY_LAYER, PER_LEVEL, lint
+from footprint_assets.contracts.fields import Field
+from footprint_assets.contracts.lint import COLUMN_NAME, LEVEL, MONTHLY_LAYER, PER_LEVEL, examine
 from footprint_assets.errors import FootprintError
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ def parse(raw: Mapping[str, Any], key: str | None = None) -> Contract:
     Raises:
         BrokenContract: The JSON is not a well-formed contract; the message lists every finding.
     """
-    if findings := lint(raw, key):
+    findings, fields = examine(raw, key)
+    if findings:
         raise BrokenContract(
             "The contract is not well formed: " + "; ".join(findings) + ".",
             where={"contract": key or raw.get("name")} if isinstance(raw, Mapping) else {"contract": key},
@@ -173,7 +174,7 @@ def parse(raw: Mapping[str, Any], key: str | None = None) -> Contract:
         version=raw["version"],
         key=tuple(raw["key"]),
         sort=tuple(raw["sort"]),
-        fields=tuple(parse_field(field) for field in raw["fields"]),
+        fields=tuple(fields),
         per_level=tuple(raw[PER_LEVEL]) if PER_LEVEL in raw else None,
     )
 

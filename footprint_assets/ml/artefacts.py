@@ -27,8 +27,8 @@ def model_rows(model: Model) -> pl.DataFrame:
         head=pl.lit(model.head, pl.Enum(list(HEADS))),
         features_sha256=pl.lit(model.features_sha256),
         sha256=pl.lit(model.sha256),
-        rows=pl.lit(model.rows, pl.Int64),
-        sessions=pl.lit(model.sessions, pl.Int64),
+        rows=pl.lit(model.rows, pl.Int32),
+        sessions=pl.lit(model.sessions, pl.Int32),
     )
 
 

@@ -39,7 +39,7 @@ WITH_INTERVAL = ("p_break", "retrieval_p_break_if_decided")
 """Questions whose answer has a Venn-Abers interval; their calibrators keep the rows it needs."""
 
 SCHEMA: dict[str, pl.DataType] = {
-    **dict.fromkeys(("name", "head", "method", "reason"), pl.String()),
+    **dict.fromkeys(("name", "said_by", "method", "reason"), pl.String()),
     "parameters": pl.List(pl.Float64()),
     **dict.fromkeys(("rows", "sessions"), pl.Int32()),
     **dict.fromkeys(("first_session_date", "last_session_date"), pl.Date()),
@@ -77,7 +77,7 @@ def _row_of(question: Question, earlier: pl.DataFrame, settings: JudgingSettings
     known = answers(question, earlier)
     row: dict[str, object] = {
         "name": question.name,
-        "head": question.head,
+        "said_by": question.head,
         "rows": len(known),
         "sessions": known.sessions,
         "known_p": [],
@@ -107,7 +107,7 @@ def _row_of_strength(earlier: pl.DataFrame, settings: JudgingSettings) -> dict[s
     session = known["session"].cast(pl.Int64).to_numpy()
     row: dict[str, object] = {
         "name": "strength",
-        "head": "strength",
+        "said_by": "strength",
         "rows": known.height,
         "sessions": int(np.unique(session).size),
         "known_p": [],

@@ -63,9 +63,11 @@ def text_like(pattern: str, step: int | None) -> str:
     likes = {
         "^[A-Z][A-Z": f"L{text}",
         "^[0-9]{4}-": f"2025-09-01_ESZ5_PM_HIGH_{step or 0}",
-        "^[0-9a-f]{": f"{step or 0:016x}",
+        "^[0-9a-f]{": f"{step or 0:x}".zfill(int(pattern[10:12])) if pattern[:10] == "^[0-9a-f]{" else "",
+        "^[a-z][a-z": f"q{text}".lower(),
         "^[0-2][0-9": "18:05:00",
         "^[A-Za-z]*": "ABC",
+        "^(trees|re": "trees",
     }
     return likes.get(pattern[:10], text)
 

@@ -185,12 +185,13 @@ def test_without_a_model_families_are_there_without_numbers(known, judged):
 
 def judged_tables(families, judged):
     said = out_of_fold(sessions=30, seed=1)
+    later = said.with_columns(session=pl.col("session") + 30)
     maps = fit_calibrators(out_of_fold(), SHA, JUDGING)
     champions = pl.DataFrame([decide("direction", None, None, judged, SHA, JUDGING)], schema=SCHEMA)
     return Judged(
         calibration_report(calibrate(said, maps, SHA, JUDGING), JUDGING),
         table([Measure("retrieval", "lift", "all", "all", 600, 30, 1.2, 1.0)]),
-        drift_report(said, said.with_columns(session=pl.col("session") + 30), said, said, FEATURES, JUDGING),
+        drift_report(later, said, later, said, FEATURES, JUDGING),
         families,
         maps,
         champions,
