@@ -11,7 +11,8 @@ from functools import cached_property
 
 import polars as pl
 
-from footprint_assets.assets.judging import CALIBRATOR, CHAMPION, INDEX, SPACE
+from footprint_assets.assets.judging import CALIBRATOR, CHAMPION
+from footprint_assets.assets.learning import INDEX, SPACE
 from footprint_assets.errors import FootprintError
 from footprint_assets.gold_contracts import MODELS
 from footprint_assets.lake import Lake

@@ -14,12 +14,13 @@ from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.checks.finding import Check, Finding, Limits
 from footprint_assets.checks.reading import table
+from footprint_assets.errors import ExtraMissing
 from footprint_assets.gold_contracts import MODELS, OUT_OF_FOLD, TRAINING_SET
 from footprint_assets.lake import Manifest
 from footprint_assets.ml import leakage
 from footprint_assets.ml.artefacts import model_of
 from footprint_assets.ml.features import allowed
-from footprint_assets.ml.heads import HEADS, ExtraMissing
+from footprint_assets.ml.heads import HEADS
 from footprint_assets.months import sessions_of
 from footprint_assets.resources import Workbench
 
