@@ -1,7 +1,7 @@
 """Learns month after month: ordinary Dagster runs of `ml_monthly`, in process, oldest month first.
 
-A month whose tables are current is left as it is, so that a killed command goes on where it was. One that fails does not stop
-those after it: they learn from the training sets before them, not from its models.
+A month whose tables are current and whose checks held is left as it is, so that a killed command goes on where it was. One
+that fails does not stop those after it: they learn from the training sets before them, not from its models.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from footprint_assets.assets import MONTH_TABLES
 from footprint_assets.assets.learning import LEVELS_SIGNALS, history_of, training_set
 from footprint_assets.backfill import Command
 from footprint_assets.build import build_definitions
+from footprint_assets.checks import MONTH_CHECKS
 from footprint_assets.errors import FootprintError
 from footprint_assets.execution import end_dead_runs, execute
 from footprint_assets.jobs import ML_MONTHLY
 from footprint_assets.months import MonthScope, MonthTable, months_from
 from footprint_assets.partitions import is_month
-from footprint_assets.records import asset_key, contract_check
+from footprint_assets.records import asset_key, contract_check, dates_that_held, rule_check
 from footprint_assets.resources import Workbench
 from footprint_assets.runs import DateOutcome, Outcome, dagster_home
 from footprint_assets.settings import Settings
@@ -113,15 +114,17 @@ def _run(
 ) -> MonthOutcome:
     started, needed = time.perf_counter(), scope.settings.models.min_sessions
     tables: tuple[MonthTable, ...] = MONTH_TABLES
+    rules = MONTH_CHECKS
     note = ""
     if (known := history_of(scope)) < needed:
         tables = (training_set,)
+        rules = tuple(rule for rule in MONTH_CHECKS if rule.reads == (training_set.key,))
         note = f"its training set alone: {known} trade dates were learned before it, {needed} are needed"
         job = job.get_subset(
             asset_selection={asset_key(training_set.key)},
-            asset_check_selection={contract_check(training_set.key)},
+            asset_check_selection={contract_check(training_set.key), *map(rule_check, rules)},
         )
-    if all(table.is_current(scope) for table in tables):
+    if all(table.is_current(scope) for table in tables) and dates_that_held(instance, rules, [scope.month]):
         return MonthOutcome(
             scope.month, DateOutcome(scope.month, "unchanged", time.perf_counter() - started), note
         )

@@ -79,7 +79,7 @@ def test_a_peer_that_is_not_installed_is_named_as_not_measured(data: Data) -> No
     document = report.as_json({learning.RETRIEVAL.name: {"ours": Result({0: _costs()})}}, data, 1)
     text = report.markdown(report.sections(document)["learning"])
     assert "Not measured, for want of the package: faiss IndexFlatL2 (`faiss`)" in text
-    assert "| nearest of all rows: wall, faiss IndexFlatL2 / ours |  |  | not measured |" in text
+    assert "| nearest of all rows: CPU, faiss IndexFlatL2 / ours |  |  | not measured |" in text
 
 
 def test_the_bars_of_the_comparison_are_those_of_the_published_tables(data: Data) -> None:

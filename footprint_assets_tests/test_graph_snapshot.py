@@ -13,6 +13,7 @@ from pandera.config import config_context
 from footprint_assets import calendar as cme
 from footprint_assets import contracts
 from footprint_assets.build import build_definitions
+from footprint_assets.checks import MONTH_CHECKS
 from footprint_assets.contracts import ValidationDisabled
 from footprint_assets.lake_asset import IO_MANAGER, WORKBENCH
 from footprint_assets.partitions import LOOKBACK, MONTH_PARTITIONS
@@ -268,7 +269,7 @@ def test_every_asset_and_check_of_the_lake_is_partitioned_by_the_sessions_of_the
 def test_what_is_learned_is_partitioned_by_the_months_of_the_calendar(definitions: dg.Definitions) -> None:
     definitions_used = partitions_of(definitions, monthly=True)
 
-    assert len(definitions_used) == 2 * len(contracts.month_keys())
+    assert len(definitions_used) == 2 * len(contracts.month_keys()) + len(MONTH_CHECKS)
     assert set(definitions_used) == {MONTH_PARTITIONS}
 
 

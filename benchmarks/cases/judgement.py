@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from benchmarks.cases.learning import SECTION
 from benchmarks.market import Data
@@ -45,7 +45,7 @@ def calibrators(times: int) -> Facts:
     """Log-loss of an overconfident model after each map, by the rows that the map is fitted on."""
     import numpy as np
 
-    from footprint_assets.ml.calibration import fit
+    from footprint_assets.ml.calibration import Kind, fit
     from footprint_assets.ml.scores import isotonic, log_loss
 
     random = np.random.default_rng(0)
@@ -67,8 +67,8 @@ def calibrators(times: int) -> Facts:
         found.setdefault("raw", []).append(log_loss(y, said) - best)
         for rows in CALIBRATION_ROWS:
             _, known_y, known = drawn(rows)
-            for kind in ("platt", "beta"):
-                mapped = fit(known, known_y, kind)(said)  # type: ignore[arg-type]
+            for kind in get_args(Kind):
+                mapped = fit(known, known_y, kind)(said)
                 found.setdefault(f"{kind}_{rows}", []).append(log_loss(y, mapped) - best)
             mapped = np.clip(rising(known, known_y, said), 1e-3, 1 - 1e-3)
             found.setdefault(f"isotonic_{rows}", []).append(log_loss(y, mapped) - best)

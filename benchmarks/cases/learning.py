@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from footprint_assets.ml.splits import Labels
 
 SECTION = "learning-peers"
-MOST_ROWS = 100_000
+LEAST_ROWS, MOST_ROWS = 1_000, 100_000
 DIMENSIONS, NEIGHBOURS, QUERIES = 200, 50, 32
 GROUPS, TESTED, SESSIONS, EMBARGO = 8, 2, 400, 3
 SECOND = 1_000_000_000
@@ -32,9 +32,14 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 Asked = Callable[[Any], "NDArray[np.int64]"]
 
 
+def cheaper(name: str, peer: str, wanted: float | None, ours: str = "ours") -> Line:
+    """Ours takes ``wanted`` times less of a processor than a peer: one thread each, whatever else the machine does."""
+    return faster(name, peer, wanted, ours, of="cpu_s")
+
+
 def rows_of(data: Data) -> int:
     """How many rows are learned from."""
-    return min(MOST_ROWS, data.records // 20)
+    return max(LEAST_ROWS, min(MOST_ROWS, data.records // 20))
 
 
 # ---------------------------------------------------------------- the nearest setups
@@ -186,7 +191,7 @@ def _question(data: Data) -> Prepared:
 
 
 def _milliseconds(name: str, side: str, wanted: float | None) -> Line:
-    return Line(name, value(side, "wall_s", 1e3), wanted, "ms", "at most")
+    return Line(name, value(side, "cpu_s", 1e3), wanted, "ms", "at most")
 
 
 RETRIEVAL = Case(
@@ -199,10 +204,10 @@ RETRIEVAL = Case(
         Side("numpy", _numpy(filtered=False), repeats=QUERIES, environment=ONE_THREAD),
     ),
     (
-        _milliseconds("nearest of all rows: one query", "ours", 3.0),
-        faster("nearest of all rows: wall, faiss IndexFlatL2 / ours", "faiss IndexFlatL2", 1.0),
-        faster("nearest of all rows: wall, usearch exact / ours", "usearch exact", 3.0),
-        faster("nearest of all rows: wall, numpy / ours", "numpy", None),
+        _milliseconds("nearest of all rows: one query, CPU", "ours", 3.0),
+        cheaper("nearest of all rows: CPU, faiss IndexFlatL2 / ours", "faiss IndexFlatL2", 1.0),
+        cheaper("nearest of all rows: CPU, usearch exact / ours", "usearch exact", 3.0),
+        cheaper("nearest of all rows: CPU, numpy / ours", "numpy", None),
     ),
     agree=("neighbours",),
     needs=(),
@@ -222,17 +227,19 @@ FILTERED = Case(
         Side("numpy", _numpy(filtered=True), repeats=10 * QUERIES, environment=ONE_THREAD),
     ),
     (
-        _milliseconds("nearest by level and time: one query", "ours", 0.5),
+        _milliseconds("nearest by level and time: one query, CPU", "ours", 0.5),
         _milliseconds(
-            "nearest by level and time, two of a trade date: one query", "ours, two of a trade date", None
+            "nearest by level and time, two of a trade date: one query, CPU",
+            "ours, two of a trade date",
+            None,
         ),
-        _milliseconds("nearest by level and time: a whole question", "ours, a whole question", 3.0),
-        faster("nearest by level and time: wall, faiss with a set of rows / ours", "faiss, set of rows", 1.4),
-        faster(
-            "nearest by level and time: wall, faiss with a range of rows / ours", "faiss, range of rows", None
+        _milliseconds("nearest by level and time: a whole question, CPU", "ours, a whole question", 3.0),
+        cheaper("nearest by level and time: CPU, faiss with a set of rows / ours", "faiss, set of rows", 1.4),
+        cheaper(
+            "nearest by level and time: CPU, faiss with a range of rows / ours", "faiss, range of rows", None
         ),
-        faster("nearest by level and time: wall, usearch exact / ours", "usearch exact", None),
-        faster("nearest by level and time: wall, numpy / ours", "numpy", None),
+        cheaper("nearest by level and time: CPU, usearch exact / ours", "usearch exact", None),
+        cheaper("nearest by level and time: CPU, numpy / ours", "numpy", None),
     ),
     agree=("neighbours",),
     needs=(),
@@ -310,9 +317,9 @@ SPLITS = Case(
         Side("skfolio", _skfolio, package="skfolio"),
     ),
     (
-        Line("28 purged splits: ours", value("ours", "wall_s"), 0.3, "s", "at most"),
-        faster("28 purged splits: wall, purgedcv / ours", "purgedcv", 20.0),
-        faster("28 purged splits: wall, skfolio (purges by number of rows) / ours", "skfolio", None),
+        Line("28 purged splits: ours, CPU", value("ours", "cpu_s"), 0.3, "s", "at most"),
+        cheaper("28 purged splits: CPU, purgedcv / ours", "purgedcv", 20.0),
+        cheaper("28 purged splits: CPU, skfolio (purges by number of rows) / ours", "skfolio", None),
     ),
     agree=("splits", "teaching", "judging"),
     needs=(),
@@ -378,7 +385,7 @@ WEIGHTS = Case(
         Side("ours, ten times the labels", _uniqueness(10)),
     ),
     (
-        faster("uniqueness: wall, label by label / ours", "loop", None),
+        cheaper("uniqueness: CPU, label by label / ours", "loop", None),
         Line(
             "uniqueness of a million labels: CPU",
             value("ours, ten times the labels", "cpu_s"),
@@ -452,7 +459,7 @@ PASSAGES = Case(
     (Side("ours", _first_passage, repeats=3), Side("numpy", _passage_numpy)),
     (
         Line("first passages: ours, CPU", value("ours", "cpu_s"), 0.4, "s", "at most"),
-        faster("first passages: wall, numpy / ours", "numpy", None),
+        cheaper("first passages: CPU, numpy / ours", "numpy", None),
     ),
     agree=("above", "below"),
     needs=(),
@@ -553,7 +560,8 @@ TREES_CASE = Case(
     "Boosted trees: 200 of 31 leaves on 5,000 rows by 400 features; and one row asked",
     (
         Side("one thread", _fit(1), package="lightgbm"),
-        Side("two threads", _fit(2), package="lightgbm"),
+        # Threads that wait by spinning lose minutes where another process wants the cores.
+        Side("two threads", _fit(2), package="lightgbm", environment={"OMP_WAIT_POLICY": "passive"}),
         Side("scikit-learn", _scikit_fit, package="sklearn", environment=ONE_THREAD),
         Side("one row", _predict, repeats=2_000, package="lightgbm"),
         Side("one row, scikit-learn", _scikit_predict, repeats=50, package="sklearn", environment=ONE_THREAD),
@@ -564,9 +572,9 @@ TREES_CASE = Case(
             "boosted trees: wall, one thread / two, the same bytes",
             ratio(("one thread", "wall_s"), ("two threads", "wall_s")),
         ),
-        faster("boosted trees: wall, scikit-learn / LightGBM", "scikit-learn", None, ours="one thread"),
-        Line("one row: LightGBM", value("one row", "wall_s", 1e6), 50.0, "us", "at most"),
-        faster("one row: wall, scikit-learn / LightGBM", "one row, scikit-learn", None, ours="one row"),
+        cheaper("boosted trees: CPU, scikit-learn / LightGBM", "scikit-learn", None, ours="one thread"),
+        Line("one row: LightGBM, CPU", value("one row", "cpu_s", 1e6), 50.0, "us", "at most"),
+        cheaper("one row: CPU, scikit-learn / LightGBM", "one row, scikit-learn", None, ours="one row"),
     ),
     agree=("model",),
     needs=(),

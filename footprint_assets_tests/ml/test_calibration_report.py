@@ -10,7 +10,7 @@ from footprint_assets.ml.scores import auc, brier, log_loss
 from footprint_assets.settings import JudgingSettings
 from footprint_assets_tests.ml.known_answers import SHA, out_of_fold, without_trees
 
-SETTINGS = JudgingSettings(draws=100)
+SETTINGS = JudgingSettings(draws=60)
 MAPS = fit_calibrators(out_of_fold(sessions=200), SHA, SETTINGS)
 NO_MAPS = fit_calibrators(out_of_fold().head(0), SHA, SETTINGS)
 

@@ -50,7 +50,7 @@ def scrambled(found: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(
         outcome.replace({"BREAK": "CHOP", "BOUNCE": "BREAK", "CHOP": "BOUNCE"}).cast(found.schema["outcome"]),
         (pl.col("label_end_ts") + pl.duration(seconds=90)).cast(found.schema["label_end_ts"]),
-        *(1e6 * pl.col(name).reverse() - 3.0 for name in FEATURES),
+        *(pl.col(name).reverse() * 1e6 - 3.0 for name in FEATURES),
     )
 
 
