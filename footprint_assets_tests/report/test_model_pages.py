@@ -15,6 +15,7 @@ import pytest
 from footprint_assets.report import ModelTables, ReportError, Setups, model_page, setups_page
 from footprint_assets.report.diagrams import Axis, Curve, Point, covering, figure, two_sided_bar
 from footprint_assets.report.markdown import as_html
+from footprint_assets.report.picture import LONGEST_MARKDOWN, as_markdown, reliability_picture
 from footprint_assets_tests.report.conftest import Chromium
 from footprint_assets_tests.report.model_frames import HOSTILE, model_tables, report, setups
 
@@ -65,6 +66,14 @@ def test_an_axis_holds_every_band_and_has_round_ticks() -> None:
 def test_a_two_sided_bar_grows_from_the_middle() -> None:
     assert "left:50.0%;width:25.0%" in two_sided_bar(1.0, 2.0)
     assert "left:0.0%;width:50.0%" in two_sided_bar(-3.0, 2.0)
+
+
+def test_the_picture_of_a_calibration_fits_where_dagster_shows_it() -> None:
+    bins = [report().filter(pl.col("measure") == "reliability")] * 2
+    drawn = reliability_picture(pl.concat(bins)[:15])
+    assert drawn.count("h0") == 15
+    assert len(as_markdown("ES", drawn)) <= LONGEST_MARKDOWN
+    assert reliability_picture(report().filter(pl.col("measure") == "auc")) == ""
 
 
 def test_markdown_stays_text_where_it_would_be_html_or_an_address() -> None:
