@@ -29,7 +29,7 @@ HOLDS = 0.75
 
 def repetitions(data: Data) -> int:
     """How often chance is drawn."""
-    return max(2, min(20, data.records // 100_000))
+    return max(1, min(20, data.records // 100_000))
 
 
 def _side(figures: Callable[[int], Facts]) -> Any:

@@ -38,7 +38,7 @@ SMALL = ModelSettings(
     min_sessions=4, embargo_sessions=1, max_rounds=6, patience=3, min_data_in_leaf=5, hazard_features=12
 )
 BY_NAME = {check.name: check for check in MONTH_CHECKS}
-SESSIONS = 12
+SESSIONS = 10
 NTH = pl.int_range(pl.len())
 DAY = pl.duration(days=1)
 
@@ -50,7 +50,7 @@ Inject = Callable[[Settings], None]
 def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """February taught March, on some trade dates of ES."""
     settings = settings_of(tmp_path_factory.mktemp("month"), models=SMALL)
-    days = [*first_sessions("2024-02", 6), *first_sessions("2024-03", SESSIONS)]
+    days = [*first_sessions("2024-02", 5), *first_sessions("2024-03", SESSIONS)]
     publish(Lake(settings.lake_root), signals(days, edge=0.4))
     wanted = {check.table for check in MONTH_CHECKS} | {key for check in MONTH_CHECKS for key in check.reads}
     for table in MONTH_TABLES:
