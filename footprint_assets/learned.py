@@ -11,7 +11,8 @@ from functools import cached_property
 
 import polars as pl
 
-from footprint_assets.assets.judging import CALIBRATOR, CHAMPION, INDEX, SPACE
+from footprint_assets.assets.judging import CALIBRATOR, CHAMPION
+from footprint_assets.assets.learning import INDEX, SPACE
 from footprint_assets.errors import FootprintError
 from footprint_assets.gold_contracts import MODELS
 from footprint_assets.lake import Lake
@@ -67,12 +68,8 @@ class Learned:
             return {}
         chosen = self.rows(CHAMPION, month).filter(pl.col("champion_month").is_not_null())
         made = dict(chosen.select(pl.col("head").cast(pl.String), "champion_month").iter_rows())
-        found = {
-            head: (made[head.name], self.model(head, made[head.name]))
-            for head in HEADS.values()
-            if head.name in made
-        }
-        return {head.name: InUse(of, model) for head, (of, model) in found.items() if model is not None}
+        found = {head: (month, self.model(HEADS[head], month)) for head, month in sorted(made.items())}
+        return {head: InUse(month, model) for head, (month, model) in found.items() if model is not None}
 
     def model(self, head: Head, month: dt.date) -> Model | None:
         """The model that was made of a head for a month; ``None`` where too little was known to train one.

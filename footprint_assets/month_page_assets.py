@@ -10,7 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from footprint_assets.assets.judging import CALIBRATION_REPORT, INDEX, MODEL_CARD, PREDICTIONS, SPACE
+from footprint_assets.assets.judging import CALIBRATION_REPORT, MODEL_CARD, PREDICTIONS
+from footprint_assets.assets.learning import INDEX, SPACE
 from footprint_assets.errors import FootprintError
 from footprint_assets.gold_contracts import MODELS, TRAINING_SET
 from footprint_assets.lake_asset import WORKBENCH

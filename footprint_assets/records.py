@@ -20,6 +20,7 @@ from footprint_assets.assets import MONTH_TABLES, tables
 from footprint_assets.checks import CHECKS, MONTH_CHECKS, Check
 from footprint_assets.lake_asset import CONTRACT_CHECK
 from footprint_assets.settings import Settings
+from footprint_assets.tables import AnyTable
 
 UNFINISHED = (dg.DagsterRunStatus.NOT_STARTED, *IN_PROGRESS_RUN_STATUSES)
 """States a run is not supposed to stay in."""
@@ -49,7 +50,7 @@ def check_keys(settings: Settings) -> list[dg.AssetCheckKey]:
     Args:
         settings: Names the levels, which have tables of their own.
     """
-    every = (*tables(settings), *MONTH_TABLES)
+    every: tuple[AnyTable, ...] = (*tables(settings), *MONTH_TABLES)
     return [contract_check(table.key) for table in every] + [
         rule_check(rule) for rule in (*CHECKS, *MONTH_CHECKS)
     ]

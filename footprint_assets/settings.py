@@ -446,7 +446,7 @@ class JudgingSettings(_Group):
     )
     permutations: int = Field(2, gt=0, description="Orders drawn of a family of features.")
     retrained_families: int = Field(
-        0,
+        1,
         ge=0,
         description="Most important families without which the direction head is trained again, each month.",
     )

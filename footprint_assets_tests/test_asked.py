@@ -6,6 +6,8 @@ import datetime as dt
 import json
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +18,31 @@ import pytest
 pytest.importorskip("lightgbm", reason="boosted trees come with the [ml] extra")
 
 from footprint_assets import contracts
-from footprint_assets.asked import predict, similar
+from footprint_assets.asked import Prediction, Similar, predict, similar
 from footprint_assets.assets import MONTH_TABLES
-from footprint_assets.assets.judging import CALIBRATOR
-from footprint_assets.attempts import APPROACH, Attempt, NoSuchAttempt, Place, find_attempt, paths_of
+from footprint_assets.assets.judging import ABLATION, CALIBRATOR
+from footprint_assets.attempts import Attempt, NoSuchAttempt, find_attempt
 from footprint_assets.calendar import NEW_YORK, MarketClosed
 from footprint_assets.gold_contracts import MODELS, TRAINING_SET
-from footprint_assets.lake import Lake, PartitionCorrupt, PartitionMissing
+from footprint_assets.lake import Lake, Lineage, PartitionCorrupt, PartitionMissing
 from footprint_assets.learned import Learned, NothingLearned
 from footprint_assets.ml.artefacts import model_of
 from footprint_assets.ml.calibrators import calibrate
 from footprint_assets.ml.features import FeaturesDiffer, allowed
 from footprint_assets.ml.heads import HEADS
-from footprint_assets.model_pages import last_attempts, write_model_page, write_setups_page
+from footprint_assets.model_pages import last_attempts, write_model_page
 from footprint_assets.month_page_assets import build_month_page_assets
 from footprint_assets.months import MonthScope, month_of
 from footprint_assets.pages import NothingToDraw
 from footprint_assets.resources import Workbench
-from footprint_assets.settings import JudgingSettings, ModelSettings, Settings
+from footprint_assets.settings import JudgingSettings, ModelSettings, Settings, TrackingSettings
 from footprint_assets.tables import Staged
 from footprint_assets.tracked_runs import TRACKED_RUNS, track
-from footprint_assets.tracking import tracking_root
 from footprint_assets_tests.command_line import Shell
 from footprint_assets_tests.conftest import REPOSITORY
 from footprint_assets_tests.ml.gold_lake import first_sessions, publish, signals
 from footprint_assets_tests.runs import resources
-from footprint_assets_tests.small_market import DAY, rows, settings_of
+from footprint_assets_tests.small_market import rows, settings_of
 from footprint_assets_tests.test_readme import blocks, run_snippet
 
 APRIL, JUNE = map(month_of, ("2024-04", "2024-06"))
@@ -54,8 +55,17 @@ SMALL = {
     "models": ModelSettings(
         min_sessions=4, embargo_sessions=1, max_rounds=6, patience=3, min_data_in_leaf=5, hazard_features=12
     ),
-    "judging": JudgingSettings(draws=20, promotion_draws=20, permutations=1, min_segment_sessions=2),
+    "judging": JudgingSettings(
+        draws=20, promotion_draws=20, permutations=1, min_segment_rows=20, min_segment_sessions=2
+    ),
 }
+
+
+def publish_nothing(lake: Lake, key: str) -> None:
+    """Publish a table of April without rows."""
+    with lake.stage(key, APRIL, lineage=Lineage(), schema=contracts.load(key).arrow_schema) as stage:
+        stage.declare("ES")
+        stage.publish()
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +83,9 @@ def learned_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if table.key == TRAINING_SET
     ]
     for month, table in [*wanted, *((APRIL, table) for table in MONTH_TABLES)]:
+        if table.key == ABLATION:  # costs more than all others together, and is not asked for here
+            publish_nothing(bench.lake, ABLATION)
+            continue
         scope = MonthScope(month, bench)
         made = table.stage(scope, table.open_inputs(scope), "run")
         assert isinstance(made, Staged)
@@ -96,6 +109,46 @@ def own(learned_once: Path, tmp_path: Path) -> Workbench:
 @pytest.fixture(scope="module")
 def attempt(bench: Workbench) -> Attempt:
     return find_attempt(bench, ASKED, "PM_HIGH", NOON, "ES")
+
+
+@pytest.fixture(scope="module")
+def near(bench: Workbench, attempt: Attempt) -> Similar:
+    return similar(bench, attempt)
+
+
+@pytest.fixture(scope="module")
+def told(bench: Workbench, attempt: Attempt) -> Prediction:
+    return predict(bench, attempt)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the assets of April wrote: their metadata by key, and the folder."""
+
+    facts: dict[str, Mapping[str, dg.MetadataValue]]
+    folder: Path
+    settings: Settings
+
+    def page(self, name: str) -> str:
+        return (self.folder / "pages" / "month=2024-04" / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def made(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The pages and the tracked runs of April, as Dagster makes them."""
+    folder = tmp_path_factory.mktemp("made")
+    settings = bench.settings.model_copy(
+        update={"pages_root": folder / "pages", "tracking": TrackingSettings(directory=folder / "tracking")}
+    )
+    assets = build_month_page_assets()
+    job = dg.define_asset_job("run", dg.AssetSelection.assets(*(asset.key for asset in assets)))
+    definitions = dg.Definitions(assets, jobs=[job], resources=resources(settings))
+    done = definitions.resolve_job_def("run").execute_in_process(partition_key="2024-04-01")
+    facts = {
+        event.asset_key.to_user_string().replace("/", "."): event.materialization.metadata  # type: ignore[union-attr]
+        for event in done.get_asset_materialization_events()
+    }
+    return Made(facts, folder, settings)
 
 
 def restate(bench: Workbench, key: str, frame: pl.DataFrame) -> None:
@@ -149,9 +202,9 @@ class TestAttempt:
 
 class TestSimilar:
     def test_they_are_the_neighbours_of_the_index_with_what_became_of_them(
-        self, bench: Workbench, attempt: Attempt
+        self, bench: Workbench, attempt: Attempt, near: Similar
     ) -> None:
-        found = similar(bench, attempt)
+        found = near
         index = Learned(bench, JUNE, "ES").index()
         assert index is not None
         answer = index.ask(attempt.row)
@@ -183,8 +236,10 @@ class TestSimilar:
 
 
 class TestPredict:
-    def test_it_is_what_the_model_in_use_says_calibrated(self, bench: Workbench, attempt: Attempt) -> None:
-        said = predict(bench, attempt)
+    def test_it_is_what_the_model_in_use_says_calibrated(
+        self, bench: Workbench, attempt: Attempt, near: Similar, told: Prediction
+    ) -> None:
+        said = told
         assert said.models == dict.fromkeys(HEADS, APRIL)
         sha256 = allowed().sha256
         raw = [attempt.row]
@@ -192,7 +247,6 @@ class TestPredict:
             model = model_of(name, rows(bench.lake, key, APRIL)["ES"])
             assert model is not None
             raw.append(model.predict(attempt.row, sha256))
-        near = similar(bench, attempt)
         chances = {f"retrieval_p_{name.lower()}": [chance] for name, chance in near.chances.items()}
         raw.append(pl.DataFrame({**chances, "retrieval_effective": [near.effective]}))
         calibrators = rows(bench.lake, CALIBRATOR, APRIL)["ES"]
@@ -212,14 +266,13 @@ class TestPredict:
         assert said.row["p_break"] is None
 
     def test_without_lightgbm_the_past_setups_answer_alone(
-        self, bench: Workbench, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+        self, bench: Workbench, attempt: Attempt, told: Prediction, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        whole = predict(bench, attempt)
         monkeypatch.setitem(sys.modules, "lightgbm", None)
         alone = predict(bench, attempt)
         assert alone.models == {}
         assert alone.row["chances_from"] == "retrieval"
-        assert alone.row["retrieval_p_break"] == whole.row["retrieval_p_break"]
+        assert alone.row["retrieval_p_break"] == told.row["retrieval_p_break"]
 
     @pytest.mark.parametrize("key", [MODELS["direction"], CALIBRATOR, "ml.future.retrieval_index"])
     def test_what_was_made_for_other_features_is_refused(
@@ -246,17 +299,17 @@ class TestCommandLine:
     ) -> Shell:
         return Shell(learned_once, monkeypatch, capsys)
 
-    def test_similar_prints_a_table_or_json(self, shell: Shell, bench: Workbench, attempt: Attempt) -> None:
+    def test_similar_prints_a_table_or_json(self, shell: Shell, attempt: Attempt, near: Similar) -> None:
         where = f"--date {ASKED} --level PM_HIGH --time 12:00:00"
         said = shell(f"similar {where}")
         assert (said.code, said.err) == (0, "")
         assert attempt.words in said.out
-        assert said.out.count("ET ESM4") == 1 + similar(bench, attempt).like.height
+        assert said.out.count("ET ESM4") == 1 + near.like.height
         known = json.loads(shell(f"similar {where} --json").out)
-        assert known == json.loads(json.dumps(similar(bench, attempt).as_json()))
+        assert known == json.loads(json.dumps(near.as_json()))
         assert known["neighbours"][0].keys() >= {"episode_id", "outcome", "distance", "share"}
 
-    def test_predict_prints_a_table_or_json(self, shell: Shell, bench: Workbench, attempt: Attempt) -> None:
+    def test_predict_prints_a_table_or_json(self, shell: Shell, told: Prediction) -> None:
         where = f"--date {ASKED} --level PM_HIGH --time 12:00:00"
         said = shell(f"predict {where}")
         assert (said.code, said.err) == (0, "")
@@ -264,14 +317,13 @@ class TestCommandLine:
             assert words in said.out
         known = json.loads(shell(f"predict {where} --json").out)
         assert known["models"] == dict.fromkeys(HEADS, "2024-04")
-        assert known["predictions"] == dict(predict(bench, attempt).row)
+        assert known["predictions"] == dict(told.row)
 
-    def test_the_snippet_of_the_documentation_runs(self, shell: Shell, bench: Workbench) -> None:
+    def test_the_snippet_of_the_documentation_runs(self, shell: Shell) -> None:
         (text,) = [block.text for block in blocks(LEARNING) if any(name in block.text for name in SNIPPETS)]
         names: dict[str, Any] = {}
         run_snippet(text, names)
         assert names["attempt"].place.trade_date == ASKED
-        assert similar(bench, names["attempt"]).like.height > 0
 
     def test_what_cannot_be_answered_is_one_line_that_helps(self, shell: Shell) -> None:
         said = shell(f"predict --date {ASKED} --level PM_LOW --time 12:00")
@@ -279,19 +331,20 @@ class TestCommandLine:
         assert said.err.startswith("NoSuchAttempt: ")
         assert shell(f"similar --date {ASKED} --level PM_HIGH --time noon").code == 2
 
-    def test_the_pages_are_written(self, shell: Shell, tmp_path: Path) -> None:
-        assert shell(f"page models --month 2024-04 --out {tmp_path}/models.html --simulated").code == 0
-        where = f"--date {ASKED} --level PM_HIGH --time 12:00:00"
+    def test_the_pages_are_those_of_the_assets(
+        self, shell: Shell, bench: Workbench, made: Made, tmp_path: Path
+    ) -> None:
+        assert shell(f"page models --month 2024-04 --out {tmp_path}/models.html").code == 0
+        assert (tmp_path / "models.html").read_text(encoding="utf-8") == made.page("ES-models.html")
+        place = next(one.place for one in last_attempts(bench, APRIL, "ES") if one.place.level == "PM_HIGH")
+        where = f"--date {place.trade_date} --level {place.level} --time {place.clock}"
         assert shell(f"page setups {where} --out {tmp_path}/setups.html").code == 0
-        assert "Model cards" in (tmp_path / "models.html").read_text(encoding="utf-8")
-        assert "setups like this one" in (tmp_path / "setups.html").read_text(encoding="utf-8")
+        assert (tmp_path / "setups.html").read_text(encoding="utf-8") == made.page("ES_PM_HIGH-setups.html")
 
 
 class TestPages:
-    def test_the_model_page_shows_what_the_tables_hold(self, bench: Workbench, tmp_path: Path) -> None:
-        out = tmp_path / "models.html"
-        write_model_page(bench.settings, APRIL, "ES", out, simulated=True)
-        page = out.read_text(encoding="utf-8")
+    def test_the_model_page_shows_what_the_tables_hold(self, bench: Workbench, made: Made) -> None:
+        page = made.page("ES-models.html")
         for heading in (
             "Lift",
             "Coverage",
@@ -303,20 +356,15 @@ class TestPages:
             assert f"<h2>{heading}</h2>" in page
         episodes = rows(bench.lake, TRAINING_SET, APRIL)["ES"].height
         assert f'<dt>Episodes</dt><dd class="">{episodes}</dd>' in page
-        write_model_page(bench.settings, APRIL, "ES", out, simulated=True)
-        assert out.read_text(encoding="utf-8") == page
 
     def test_a_month_or_root_without_predictions_is_said(self, bench: Workbench, tmp_path: Path) -> None:
         for month, root in ((JUNE, "ES"), (APRIL, "NQ")):
             with pytest.raises(NothingToDraw, match="no predictions"):
                 write_model_page(bench.settings, month, root, tmp_path / "x.html", simulated=False)
 
-    def test_the_setups_page_draws_the_paths_that_are_in_the_lake(
-        self, bench: Workbench, attempt: Attempt, tmp_path: Path
-    ) -> None:
-        write_setups_page(bench, attempt, tmp_path / "x.html", simulated=False)
-        page = (tmp_path / "x.html").read_text(encoding="utf-8")
-        assert page.count("The path is not in the lake.") == page.count('<article class="card')
+    def test_a_path_that_is_not_in_the_lake_is_said(self, made: Made) -> None:
+        page = made.page("ES_PM_HIGH-setups.html")
+        assert page.count("The path is not in the lake.") == page.count('<article class="card') > 1
 
     def test_the_last_attempts_of_a_month_are_one_a_kind_of_level(self, bench: Workbench) -> None:
         known = rows(bench.lake, TRAINING_SET, APRIL)["ES"].sort("decision_ts")
@@ -324,69 +372,36 @@ class TestPages:
         found = {one.place.level: one.place.episode_id for one in last_attempts(bench, APRIL, "ES")}
         assert found == dict(last.select(pl.col("level_type").cast(pl.String), "episode_id").iter_rows())
 
-
-def test_trainings_are_written_down_once_with_what_they_are_worth(own: Workbench) -> None:
-    first = track(own, APRIL, "run-1")
-    assert sorted(first.recorded) == sorted(f"{head} ES" for head in HEADS)
-    again = track(own, APRIL, "run-2")
-    assert (again.recorded, sorted(again.known)) == ((), sorted(first.recorded))
-    lines = [
-        json.loads(line) for line in (tracking_root(own.settings) / "runs.jsonl").read_text().splitlines()
-    ]
-    direction = next(line for line in lines if line["experiment"] == "direction")
-    model = rows(own.lake, MODELS["direction"], APRIL)["ES"].row(0, named=True)
-    assert direction["sha256"] == model["sha256"]
-    assert direction["metrics"]["rows"] == model["rows"]
-    assert "p_break.auc" in direction["metrics"]
-    assert direction["params"]["max_rounds"] == "6"
-    assert direction["texts"]["card.md"].startswith("#")
-    tags = direction["tags"]
-    assert tags["dagster/run_id"] == "run-1"
-    assert tags["dagster/asset_key"] == "ml/future/model_direction"
-    assert tags["dagster/partition"] == "2024-04-01"
-    assert tags["feature_spec_sha"] == allowed().sha256
-    assert tags["train_first_session"] == str(first_sessions("2024-02", 1)[0])
-    assert tags["data_versions"].count("training_set@") == 2
+    def test_dagster_has_their_links(self, made: Made) -> None:
+        for name in ("ES-models.html", "ES_PM_HIGH-setups.html", "ES_OR_LOW-setups.html"):
+            uri = (made.folder / "pages" / "month=2024-04" / name).as_uri()
+            facts = made.facts[f"page.future.{'models' if 'models' in name else 'setups'}"]
+            assert uri in str(facts["pages"].value)
 
 
-def test_pages_and_tracked_runs_are_assets_with_links(own: Workbench, tmp_path: Path) -> None:
-    settings: Settings = own.settings.model_copy(update={"pages_root": tmp_path / "pages"})
-    assets = build_month_page_assets()
-    job = dg.define_asset_job("run", dg.AssetSelection.assets(*(asset.key for asset in assets)))
-    definitions = dg.Definitions(assets, jobs=[job], resources=resources(settings))
-    done = definitions.resolve_job_def("run").execute_in_process(partition_key="2024-04-01")
-    recorded = {
-        event.asset_key.to_python_identifier(): event.materialization.metadata  # type: ignore[union-attr]
-        for event in done.get_asset_materialization_events()
-    }
-    for name, file in (("models", "ES-models.html"), ("setups", "ES_PM_HIGH-setups.html")):
-        facts = recorded[f"page__future__{name}"]
-        written = tmp_path / "pages" / "month=2024-04" / file
-        assert written.is_file()
-        assert written.as_uri() in str(facts["pages"].value)
-    assert "direction ES" in str(recorded[TRACKED_RUNS.replace(".", "__")]["recorded"].value)
+class TestTrackedRuns:
+    def test_a_training_is_written_down_with_what_it_is_worth(self, bench: Workbench, made: Made) -> None:
+        lines = [
+            json.loads(line) for line in (made.folder / "tracking" / "runs.jsonl").read_text().splitlines()
+        ]
+        assert sorted(line["experiment"] for line in lines) == sorted(HEADS)
+        direction = next(line for line in lines if line["experiment"] == "direction")
+        model = rows(bench.lake, MODELS["direction"], APRIL)["ES"].row(0, named=True)
+        assert direction["sha256"] == model["sha256"]
+        assert direction["metrics"]["rows"] == model["rows"]
+        assert "p_break.auc" in direction["metrics"]
+        assert direction["params"]["max_rounds"] == "6"
+        assert direction["texts"]["card.md"].startswith("#")
+        tags = direction["tags"]
+        assert tags["dagster/run_id"]
+        assert tags["dagster/asset_key"] == "ml/future/model_direction"
+        assert tags["dagster/partition"] == "2024-04-01"
+        assert tags["feature_spec_sha"] == allowed().sha256
+        assert tags["train_first_session"] == str(first_sessions("2024-02", 1)[0])
+        assert tags["data_versions"].count("training_set@") == 2
 
-
-def test_the_path_of_an_attempt_is_its_signed_distance_from_the_decision_on(built_market: Settings) -> None:
-    lake = Workbench(built_market).lake
-    key = next(
-        key
-        for level in built_market.levels.pipelines
-        if rows(lake, key := contracts.level_key(APPROACH, level))["ESM5"].height
-    )
-    first = rows(lake, key)["ESM5"].sort("episode_id", "bar_ts")[0]
-    known = rows(lake, key)["ESM5"].filter(pl.col("episode_id") == first["episode_id"].item())
-    trigger = int(first["episode_id"].item().rpartition("_")[2])
-    decision = trigger + 5 * 10**9
-    level = first["level_type"].item()
-    place = Place(first["episode_id"].item(), DAY, "ESM5", level, decision)
-    elsewhere = Place("gone", dt.date(2025, 6, 12), "ESM5", level, decision)
-    (path,) = paths_of(Workbench(built_market), [place, elsewhere]).values()
-    assert path["distance_pts"].equals(
-        known.sort("bar_ts")["signed_dist_pts"].cast(pl.Float64), check_names=False
-    )
-    at_decision = path.filter(pl.col("second") == 0)["distance_pts"]
-    assert at_decision.equals(
-        known.filter(pl.col("bar_ts").cast(pl.Int64) == trigger)["signed_dist_pts"].cast(pl.Float64),
-        check_names=False,
-    )
+    def test_the_same_month_is_no_second_run(self, made: Made) -> None:
+        again = track(Workbench(made.settings), APRIL, "another")
+        assert again.recorded == ()
+        assert sorted(again.known) == sorted(f"{head} ES" for head in HEADS)
+        assert "direction ES" in str(made.facts[TRACKED_RUNS]["recorded"].value)

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from footprint_assets import contracts
+from footprint_assets.attempts import APPROACH, Place, paths_of
 from footprint_assets.calendar import MarketClosed
 from footprint_assets.lake import PartitionMissing
 from footprint_assets.pages import (
@@ -148,3 +150,28 @@ def test_a_failed_finding_and_rows_that_are_not_accounted_for_are_seen() -> None
     assert '<span class="sell">7</span>' in page
     assert '<dd class="sell">1</dd>' in page
     assert "width:50.0%" in page
+
+
+def test_the_path_of_an_attempt_is_its_signed_distance_from_the_decision_on(built_market: Settings) -> None:
+    lake = Workbench(built_market).lake
+    key = next(
+        key
+        for level in built_market.levels.pipelines
+        if lake.read(key := contracts.level_key(APPROACH, level), DAY, "ESM5").manifest.rows
+    )
+    first = lake.read(key, DAY, "ESM5").frame().sort("episode_id", "bar_ts")[0]
+    known = lake.read(key, DAY, "ESM5").frame().filter(pl.col("episode_id") == first["episode_id"].item())
+    trigger = int(first["episode_id"].item().rpartition("_")[2])
+    decision = trigger + 5 * 10**9
+    level = first["level_type"].item()
+    place = Place(first["episode_id"].item(), DAY, "ESM5", level, decision)
+    elsewhere = Place("gone", dt.date(2025, 6, 12), "ESM5", level, decision)
+    (path,) = paths_of(Workbench(built_market), [place, elsewhere]).values()
+    assert path["distance_pts"].equals(
+        known.sort("bar_ts")["signed_dist_pts"].cast(pl.Float64), check_names=False
+    )
+    at_decision = path.filter(pl.col("second") == 0)["distance_pts"]
+    assert at_decision.equals(
+        known.filter(pl.col("bar_ts").cast(pl.Int64) == trigger)["signed_dist_pts"].cast(pl.Float64),
+        check_names=False,
+    )

@@ -83,9 +83,9 @@ def of_month(key: str, scope: MonthScope, root: str, rows: pl.DataFrame) -> Batc
     """Rows of a product in the types and the order of the table, with the month and the product beside them."""
     made = rows.with_columns(month=pl.lit(scope.month), symbol=pl.lit(root))
     contract = contracts.load(key)
-    types = {name: dtype for name, dtype in contract.polars_schema.items() if name in made.columns}
-    made = made.cast(types).sort(contract.sort)
-    return Batch(root, made, rows_in=made.height, is_last=True)
+    types = contract.polars_schema
+    made = made.with_columns(pl.col(name).cast(types[name]) for name in made.columns if name in types)
+    return Batch(root, made.sort(contract.sort), rows_in=made.height, is_last=True)
 
 
 @month_asset(
@@ -231,8 +231,15 @@ def drift_report(
     Grain: one row a measure. Inputs: training sets and predictions of the month and of those before.
     """
     for root in rows.symbols():
-        frames = (table_.frame(root) for table_ in (rows, rows_before, said, said_before))
-        yield of_month(DRIFT_REPORT, scope, root, moved_since(*frames, allowed(), scope.settings.judging))
+        made = moved_since(
+            rows.frame(root),
+            rows_before.frame(root),
+            said.frame(root),
+            said_before.frame(root),
+            allowed(),
+            scope.settings.judging,
+        )
+        yield of_month(DRIFT_REPORT, scope, root, made)
 
 
 @month_asset(

@@ -24,11 +24,12 @@ from importlib.metadata import PackageNotFoundError, version
 import polars as pl
 from pydantic import BaseModel
 
+from footprint_assets.errors import ExtraMissing
 from footprint_assets.gold_contracts import MODELS, OUT_OF_FOLD, TRAINING_SET
 from footprint_assets.lake import Manifest, PartitionMissing
 from footprint_assets.ml.artefacts import model_of, model_rows
 from footprint_assets.ml.features import FeaturesDiffer, allowed
-from footprint_assets.ml.heads import HEADS, ExtraMissing, Head, train
+from footprint_assets.ml.heads import HEADS, Head, train
 from footprint_assets.ml.out_of_fold import head_columns, retrieval_columns
 from footprint_assets.ml.retrieval_rows import index_of
 from footprint_assets.ml.splits import TooFewSessions

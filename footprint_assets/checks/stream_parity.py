@@ -111,11 +111,8 @@ def _from(key: str, part: Stretch) -> pl.Expr:
 def _followers(scope: Scope, part: Stretch) -> Followers:
     """Followers of the bars of a stretch, behind what is published before it."""
     day, symbol, settings = scope.trade_date, scope.symbol, scope.settings
-    before = Before(
-        *(table(scope.bench, key, day).frame(symbol) for key in (PRIOR_SESSIONS, VOLUME_PROFILES)),
-        order_flow=settings.order_flow,
-        footprint=settings.footprint,
-    )
+    past = {key: table(scope.bench, key, day).frame(symbol) for key in (PRIOR_SESSIONS, VOLUME_PROFILES)}
+    before = Before(past[PRIOR_SESSIONS], past[VOLUME_PROFILES], settings.order_flow, settings.footprint)
     followers = Followers(scope.session, symbol, scope.tick_size_nanos, before)
     columns = {TRADES_CLEAN: list(TRADE_COLUMNS)}
     followers.begin(

@@ -68,9 +68,10 @@ def learned_from(head: str, rows: pl.DataFrame) -> Learned:
     """
     rows = rows.filter(HEADS[head].rows)
     start, end = (rows[name].cast(pl.Int64).to_numpy() for name in ("decision_ts", "label_end_ts"))
-    dates = rows["session_date"]
+    dates: list[dt.date] = rows["session_date"].unique().sort().to_list()
     unique = average_uniqueness(start, end) if rows.height else np.zeros(0)
-    return Learned(dates.min(), dates.max(), rows.height, dates.n_unique(), float(unique.sum()))  # type: ignore[arg-type]
+    first, last = (dates[0], dates[-1]) if dates else (None, None)
+    return Learned(first, last, rows.height, len(dates), float(unique.sum()))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32] | Float64
 
 BINS = 10
 ALARM_DEVIATIONS = 3.0
@@ -58,12 +59,12 @@ def drift(before: Float64, now: Float64, bins: int = BINS) -> Drift:
     return Drift(float(np.sum((q - p) * np.log(q / p))), freedom * noise, float(np.sqrt(2 * freedom)) * noise)
 
 
-def _edges(before: Float64, bins: int) -> Float64:
-    known = before[np.isfinite(before)]
+def _edges(before: Floats, bins: int) -> Float64:
+    known = before[np.isfinite(before)].astype(np.float64)
     return np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if known.size else known
 
 
-def _bins(values: Float64, edges: Float64) -> Int64:
+def _bins(values: Floats, edges: Float64) -> Int64:
     """The bin of each value, that of unknown values last."""
     place = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), edges.size + 1)
     return place.astype(np.int64)
@@ -111,8 +112,8 @@ class SessionDrift:
 
 
 def drift_by_session(
-    before: Float64,
-    now: Float64,
+    before: Floats,
+    now: Floats,
     session_before: Int64,
     session_now: Int64,
     *,
@@ -151,7 +152,7 @@ def drift_by_session(
     return SessionDrift(indices[:, 0], indices[:, 1:])
 
 
-def _counts(before: Float64, now: Float64, place: Int64, dates: int, bins: int) -> Float64:
+def _counts(before: Floats, now: Floats, place: Int64, dates: int, bins: int) -> Float64:
     """Rows of each trade date in each bin; float64[dates, bins]."""
     edges = _edges(before, bins)
     of_row = _bins(np.concatenate([before, now]), edges)
@@ -161,8 +162,8 @@ def _counts(before: Float64, now: Float64, place: Int64, dates: int, bins: int) 
 
 def _indices(counts: Float64, is_now: Float64) -> Float64:
     """Stability index of each way to deal the trade dates; float64[ways]."""
-    # Sums of counts are whole numbers: exact, whatever order a library adds them in.
-    now = is_now @ counts
+    # A product of so small matrices costs threads of the linear algebra library more to share than to do.
+    now = np.einsum("wd,db->wb", is_now, counts)
     before = counts.sum(axis=0) - now
     n, m = before.sum(axis=1, keepdims=True), now.sum(axis=1, keepdims=True)
     p, q = np.maximum(before / n, 0.5 / n), np.maximum(now / m, 0.5 / m)

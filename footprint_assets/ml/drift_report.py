@@ -78,8 +78,10 @@ def _drift(
     now: pl.DataFrame, before: pl.DataFrame, names: Sequence[str], settings: JudgingSettings
 ) -> SessionDrift:
     return drift_by_session(
-        *(matrix(rows, names) for rows in (before, now)),
-        *(_sessions(rows) for rows in (before, now)),
+        matrix(before, names),
+        matrix(now, names),
+        _sessions(before),
+        _sessions(now),
         draws=settings.draws,
         seed=settings.seed,
     )
@@ -145,7 +147,7 @@ def _rate(
     if not _is_enough(name, now, before, settings):
         return measure
     is_now, was = (
-        rows.select((name == OUTCOME).cast(pl.Float64)).to_series().to_numpy() for rows in (now, before)
+        rows.select(OUTCOME.eq(name).cast(pl.Float64)).to_series().to_numpy() for rows in (now, before)
     )
     return measure.saying(float(is_now.mean()), float(was.mean())).with_bands(
         mean_band(is_now, session, draws=settings.draws, seed=settings.seed),

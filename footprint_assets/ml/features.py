@@ -101,8 +101,8 @@ def matrix(rows: pl.DataFrame, names: Sequence[str]) -> Float32:
     Raises:
         FeaturesDiffer: A column is not there.
     """
-    there = frozenset(rows.columns)
-    if missing := [name for name in names if name not in there]:
+    present = set(rows.columns)
+    if missing := [name for name in names if name not in present]:
         raise FeaturesDiffer(
             "The rows lack features.",
             where={"missing": len(missing), "first": missing[0]},

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from footprint_assets.ml.heads import BIN_ENDS, HEADS, QUANTILES, Model
+from footprint_assets.ml.measures import ALL, Measure
 from footprint_assets.ml.questions import SIDES, STRENGTH
 from footprint_assets.ml.resampling import chance_not_below_zero, mean_band
 from footprint_assets.ml.scores import log_losses, pinball_losses
@@ -104,7 +105,7 @@ def decide(
         return facts | _verdict(challenger, reason, is_promoted=True)
     other = row_losses(head, judged, champion.model.predict(judged, features_sha256))
     facts["champion_loss"] = float(other.mean()) if other.size else None
-    if session.size < settings.min_segment_rows or facts["sessions"] < settings.min_segment_sessions:  # type: ignore[operator]
+    if not Measure.of(head, "difference", ALL, ALL, session).is_enough(settings):
         return facts | _verdict(champion, "too few rows to compare")
     return facts | _compared(champion, challenger, own - other, session, settings)
 
@@ -190,7 +191,8 @@ def _first_passage(rows: pl.DataFrame, said: pl.DataFrame) -> Float64:
         for side in SIDES
     }
     target = rows["target"].to_numpy()
-    chance = 1.0 - sum(by_time[:, -1] for by_time in by_side.values())
+    breaks, bounces = (by_side[side][:, -1] for side in SIDES)
+    chance = 1.0 - breaks - bounces
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         came = np.flatnonzero(sign * target > 0)
         bin_ = np.searchsorted(BIN_ENDS, sign * target[came], side="left")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +47,16 @@ def copies(session: Int64, draws: int, seed: int) -> tuple[Int64, Float64]:
         float64[draws, trade dates].
     """
     dates, place = np.unique(session, return_inverse=True)
+    return place.astype(np.int64), _drawn(dates.size, draws, seed)
+
+
+@lru_cache(maxsize=64)
+def _drawn(dates: int, draws: int, seed: int) -> Float64:
+    """The same histories serve every measure of as many trade dates; float64[draws, trade dates], not to be written."""
     random = np.random.default_rng(seed)
-    drawn = random.multinomial(dates.size, np.full(dates.size, 1.0 / dates.size), size=draws)
-    return place.astype(np.int64), drawn.astype(np.float64)
+    drawn: Float64 = random.multinomial(dates, np.full(dates, 1.0 / dates), size=draws).astype(np.float64)
+    drawn.setflags(write=False)
+    return drawn
 
 
 def ratio_draws(above: Float64, below: Float64, session: Int64, *, draws: int, seed: int) -> Float64:

@@ -190,7 +190,8 @@ class Index:
 
     @cached_property
     def _session(self) -> Int64:
-        return self.rows["session"].cast(pl.Int64).to_numpy()
+        # A copy: the kernel is compiled once more for an array that must not be written.
+        return np.array(self.rows["session"], np.int64)
 
     @cached_property
     def _end(self) -> Int64:

@@ -11,7 +11,7 @@ what was drawn happens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from footprint_assets import calendar as cme
 from footprint_assets.sample import book
 from footprint_assets.sample.book import I64, NEVER, Curves, Record, State
 from footprint_assets.sample.edge import (
+    AGGRESSOR_ORDERS,
     FLOW_SHARE,
     TRADE_SHARE,
     USUAL_SIZE,
@@ -56,6 +57,12 @@ _LEVEL_APART_BARS = 28
 """Bars between two attempts at least: the cooldown of 24, and time to leave the touch band."""
 _CHOP_BARS = 98
 """Bars between the barriers: the horizon of 480 s and two more."""
+_TAPE: dict[str, float] = {
+    "trade_share": TRADE_SHARE,
+    "aggressor_orders": AGGRESSOR_ORDERS,
+    "push_gap": 2.0,
+}
+"""How the tape is while something is shown; few moves of the market, so that they do not drown the undirected trades."""
 _REACHES: dict[str, float] = {"BREAK": 1.0, "BOUNCE": -1.0}
 
 
@@ -174,19 +181,19 @@ class Director:
         shown = draw_shown(self._random, 1)
         outcome = str(draw_outcomes(self._random, self._edge, shown)[0])
         wall, flow, tempo = (float(values[0]) for values in (shown.wall, shown.flow, shown.tempo))
-        usual_share = float(self._leading["trade_share"])
+        usual = {name: self._leading[name].item() for name in _TAPE}
 
         yield from self._go(level - direction * _SHOWING_TICKS, _TRAVEL)
         side = 1 if direction > 0 else 0
         self._show(side, level, USUAL_SIZE * 2.0 ** (WALL_DOUBLINGS * wall), direction * FLOW_SHARE * flow)
-        self._leading["trade_share"] = TRADE_SHARE * 2.0**tempo
+        self._set(_TAPE | {"trade_share": TRADE_SHARE * 2.0**tempo})
         for bar in range(_SHOWING_BARS + _TOUCHING_BARS):
             if self._touches(level, direction):
                 break
             is_there = (level - self._position) * direction <= 0
             yield from self._step(0.0 if bar < _SHOWING_BARS or is_there else direction * _TOUCHING)
         self._show(side, level, 0.0, 0.0)
-        self._leading["trade_share"] = usual_share
+        self._set(usual)
         self.attempts.append(
             Attempt(
                 session_date=self._session.trade_date,
@@ -232,6 +239,10 @@ class Director:
     def _show(self, side: int, level: int, size: float, buyers: float) -> None:
         self._leading["held_side"], self._leading["held_tick"] = side, level
         self._leading["held_size"], self._leading["buyers"] = round(size), buyers
+
+    def _set(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._leading[name] = value
 
     def _touches(self, level: int, direction: int) -> bool:
         """Whether the bar that ended has a trade within the touch band, or beyond it."""

@@ -98,11 +98,13 @@ STATE_DTYPE: np.dtype[np.void] = np.dtype(
         ("preopen_budget", np.int64),
         ("budget", np.int64),
         # What an attempt at a level shows, where one is planted (attempts.py): the size kept at a price of a side (ticks,
-        # contracts; 0 for none), and how much oftener than not the aggressor of an undirected trade buys.
+        # contracts; 0 for none), how much oftener than not the aggressor of an undirected trade buys, and how many orders
+        # he has.
         ("held_side", np.int64),
         ("held_tick", np.int64),
         ("held_size", np.float64),
         ("buyers", np.float64),
+        ("aggressor_orders", np.int64),
     ],
     align=True,
 )
@@ -556,7 +558,7 @@ def _trading_event(out: I64, channel: I64, row: int, m: Record, ts: int) -> int:
         hit = _ASK if _uniform(m) < min(max(0.5 + 0.2 * gap, 0.2), 0.8) + m.buyers else _BID
         available = m.size[hit, 0]
         if available > 1:
-            size = min(_order_size(m), available - 1)
+            size = min(_order_size(m) * m.aggressor_orders, available - 1)
             return _write_trade(out, channel, row, m, ts, hit, size, _ONE)
     return _quote_event(out, channel, row, m, ts, gap)
 

@@ -3,7 +3,8 @@
 Each attempt shows three things before it is decided, each drawn evenly from -1 to 1 and independent of everything else:
 
 * ``wall``: the size that rests at the level on the side that defends it, ``USUAL_SIZE * 2 ** (WALL_DOUBLINGS * wall)`` contracts;
-* ``flow``: how much oftener than not undirected aggressors trade towards the level, ``FLOW_SHARE * flow`` of their trades;
+* ``flow``: how much oftener than not undirected aggressors trade towards the level, ``FLOW_SHARE * flow`` of their trades, each of
+  ``AGGRESSOR_ORDERS`` orders;
 * ``tempo``: the share of undirected events that are trades, ``TRADE_SHARE * 2 ** tempo``.
 
 What follows is drawn from the chances of ``KNOWN_EDGE``, functions of these three, or of ``NOTHING``, which look at none of them.
@@ -28,8 +29,9 @@ Mode = Literal["plain", "known-edge", "null"]
 USUAL_SIZE = 43.0
 """Size a level of the front ES contract returns to in cash hours, contracts."""
 WALL_DOUBLINGS = 2.0
-FLOW_SHARE = 0.3
-TRADE_SHARE = 0.2
+FLOW_SHARE = 0.45
+TRADE_SHARE = 0.3
+AGGRESSOR_ORDERS = 2
 ATTEMPTS_FILE = "attempts.jsonl"
 """What was planted in a simulated market, beside its DBN files; one attempt a line."""
 
@@ -59,7 +61,8 @@ class Edge:
         return _logistic(self.break_flow * flow + self.break_wall * wall)
 
 
-KNOWN_EDGE = Edge(decided=1.5, decided_tempo=1.5, break_flow=2.0, break_wall=-2.0)
+KNOWN_EDGE = Edge(decided=1.5, decided_tempo=1.2, break_flow=1.4, break_wall=-1.4)
+"""Strong for a market, and yet no single feature tells so much that it would pass for a leak."""
 NOTHING = Edge(decided=1.5, decided_tempo=0.0, break_flow=0.0, break_wall=0.0)
 EDGES: dict[Mode, Edge] = {"known-edge": KNOWN_EDGE, "null": NOTHING}
 """The law of each mode but the plain one, in which nobody looks at levels."""

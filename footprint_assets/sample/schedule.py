@@ -206,6 +206,7 @@ def plan_session(
         state[i]["push_gap"] = entry.liquidity.push_gap_ticks
         state[i]["trade_share"] = entry.liquidity.trade_share
         state[i]["preopen_ns"] = begin + 1_000_000 * (1 + i)
+    state["aggressor_orders"] = 1
     # xorshift must not start at 0.
     state["rng"] = rng.integers(1, 2**63, len(listed), dtype=np.uint64)
     state["open_ns"] = session.open_ns

@@ -6,7 +6,7 @@ with rows as they come, and has what comes late counted and left out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -32,7 +32,7 @@ class Cleaner:
         opened: These arguments, for ``restore``.
     """
 
-    CARRIED = ("_stream", "_late")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_stream", "_late")
 
     def __init__(self, session: Session, symbol: str) -> None:
         self.opened = session, symbol

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -45,7 +45,7 @@ class Driver:
         opened: These arguments, for ``restore``.
     """
 
-    CARRIED = ("_intake", "_reader", "_streams")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_intake", "_reader", "_streams")
 
     def __init__(self, session: Session, symbol: str, tick_size_nanos: int) -> None:
         self.opened = session, symbol, tick_size_nanos
@@ -131,7 +131,7 @@ class Driver:
         """Everything the driver knows, to go on in another process.
 
         Returns:
-            The bytes of a checkpoint; the same records give the same bytes.
+            The bytes of a checkpoint; the same records in the same pieces give the same bytes.
 
         Raises:
             DriverFinished: After ``finish``.

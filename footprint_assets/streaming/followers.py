@@ -10,7 +10,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -78,7 +78,7 @@ class Followers:
         opened: These arguments, for ``restore``.
     """
 
-    CARRIED = ("_bars", "_book", "_ext", "_shocks", "_trades")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_bars", "_book", "_ext", "_shocks", "_trades")
 
     def __init__(self, session: Session, symbol: str, tick_size_nanos: int, before: Before) -> None:
         self.opened = session, symbol, tick_size_nanos, before

@@ -105,7 +105,7 @@ def _put(owner: Any, name: str, at: str, present: Value, value: Value) -> None:
     copied = value.copy() if isinstance(value, np.ndarray) else value
     if isinstance(owner, dict):
         owner[name] = copied
-    elif is_dataclass(owner) and owner.__dataclass_params__.frozen:  # type: ignore[attr-defined]  # every dataclass has them
+    elif is_dataclass(owner) and vars(type(owner))["__dataclass_params__"].frozen:
         if not isinstance(present, np.ndarray) or present.shape != np.shape(copied):  # type: ignore[arg-type]  # an array, see above
             raise StateDiffers(at)
         present[...] = copied

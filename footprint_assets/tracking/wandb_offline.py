@@ -54,9 +54,15 @@ def _write(wandb: ModuleType, root: Path, project: str, run: TrackedRun) -> None
         config={"params": dict(run.params), "tags": dict(run.facts)},
         reinit="create_new",
         save_code=False,
-        # Neither the machine nor the command line is written down, and nothing is printed.
+        # Neither the machine nor its packages and command line are written down, and nothing is printed.
         settings=wandb.Settings(
-            silent=True, console="off", disable_git=True, x_disable_meta=True, x_disable_stats=True
+            silent=True,
+            console="off",
+            disable_git=True,
+            x_disable_machine_info=True,
+            x_disable_meta=True,
+            x_disable_stats=True,
+            x_save_requirements=False,
         ),
     )
     made.log(dict(run.metrics))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -98,7 +99,7 @@ class BarStream:
         tick_size_nanos: Minimum price increment, 1e-9 points.
     """
 
-    CARRIED = ("_state", "_ladder", "_symbol", "_last_ns")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_state", "_ladder", "_symbol", "_last_ns")
 
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos

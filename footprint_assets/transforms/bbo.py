@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ class BboStream:
         tick_size_nanos: Minimum price increment, 1e-9 points.
     """
 
-    CARRIED = ("_last", "_symbol")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_last", "_symbol")
 
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -51,7 +51,7 @@ class CleanStream:
         tally: Receives the rows that did not pass.
     """
 
-    CARRIED = ("_order", "_state")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_order", "_state")
 
     def __init__(self, session: Session, tally: DeliveryTally) -> None:
         self._session = session

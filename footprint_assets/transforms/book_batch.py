@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -98,7 +98,7 @@ class BookReader:
         symbol: Raw symbol of the contract; that of the first row where ``None``.
     """
 
-    CARRIED = ("_last_ns", "_symbol", "_state")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_last_ns", "_symbol", "_state")
 
     def __init__(self, session: Session, symbol: str | None = None) -> None:
         self._session = session

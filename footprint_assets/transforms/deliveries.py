@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -134,7 +135,7 @@ class EventOrder:
         horizon_ns: How long rows wait for earlier events, ns.
     """
 
-    CARRIED = ("held", "_newest")
+    CARRIED: ClassVar[tuple[str, ...]] = ("held", "_newest")
 
     def __init__(self, tally: DeliveryTally, horizon_ns: int = REORDER_HORIZON_NS) -> None:
         self._tally, self._horizon_ns = tally, horizon_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -47,7 +48,7 @@ class Price5sStream:
         tick_size_nanos: Minimum price increment, 1e-9 points.
     """
 
-    CARRIED = ("_state", "_symbol", "_last_ns")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_state", "_symbol", "_last_ns")
 
     def __init__(self, tick_size_nanos: int) -> None:
         self._tick_size_nanos = tick_size_nanos

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -30,7 +31,7 @@ class ShockStream:
         recovery_limit_ns: Longest time a recovery is waited for, included, ns. Rows wait as long for those before them.
     """
 
-    CARRIED = ("_state", "_symbol", "_last_ns")
+    CARRIED: ClassVar[tuple[str, ...]] = ("_state", "_symbol", "_last_ns")
 
     def __init__(self, tick_size_nanos: int, recovery_limit_ns: int = RECOVERY_LIMIT_NS) -> None:
         self._tick_size_nanos = tick_size_nanos

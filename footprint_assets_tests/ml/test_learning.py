@@ -15,23 +15,25 @@ pytest.importorskip("lightgbm", reason="boosted trees come with the [ml] extra")
 
 from footprint_assets import contracts
 from footprint_assets.assets import MONTH_TABLES
-from footprint_assets.assets.learning import FEATURES_NOTE, NOT_TRAINED, OUT_OF_FOLD, embargo, known_before
-from footprint_assets.gold_contracts import MODELS, TRAINING_SET
+from footprint_assets.assets.learning import FEATURES_NOTE, INDEX, NOT_TRAINED, SPACE, embargo, known_before
+from footprint_assets.errors import ExtraMissing
+from footprint_assets.gold_contracts import MODELS, OUT_OF_FOLD, TRAINING_SET
 from footprint_assets.lake import Lake, PartitionUnreadable
 from footprint_assets.ml.artefacts import model_of, model_rows
 from footprint_assets.ml.calibration import OneClass
 from footprint_assets.ml.features import FeaturesDiffer, NothingKnown, allowed
-from footprint_assets.ml.heads import HEADS, ExtraMissing, train
+from footprint_assets.ml.heads import HEADS, train
 from footprint_assets.ml.splits import Labels, TooFewSessions, walk_forward
 from footprint_assets.months import MonthScope, month_of, months_before
 from footprint_assets.resources import Workbench
-from footprint_assets.settings import ModelSettings, Settings
+from footprint_assets.settings import ModelSettings, RetrievalSettings, Settings
 from footprint_assets.tables import Staged, Unchanged
 from footprint_assets_tests.command_line import Shell
 from footprint_assets_tests.ml.gold_lake import A_DAY, first_sessions, publish, signals
 from footprint_assets_tests.small_market import files_of, rows, settings_of
 
 BY_KEY = {table.key: table for table in MONTH_TABLES}
+LEARNED = [TRAINING_SET, *MODELS.values(), SPACE, INDEX, OUT_OF_FOLD]
 FEBRUARY, MARCH, APRIL, MAY = map(month_of, ("2024-02", "2024-03", "2024-04", "2024-05"))
 SMALL = ModelSettings(
     min_sessions=4, embargo_sessions=1, max_rounds=6, patience=3, min_data_in_leaf=5, hazard_features=12
@@ -84,8 +86,8 @@ def learned_once(signals_of_spring: Path, tmp_path_factory: pytest.TempPathFacto
     settings = settings_of(root, models=SMALL)
     for month in (FEBRUARY, MARCH):
         make(settings, TRAINING_SET, month)
-    for table in MONTH_TABLES:
-        make(settings, table.key, MAY)
+    for key in LEARNED:
+        make(settings, key, MAY)
     return root
 
 
@@ -133,7 +135,9 @@ def test_a_month_is_a_split_of_the_walk_forward(learned: Settings) -> None:
     lake, scope = Lake(learned.lake_root), MonthScope(MAY, Workbench(learned))
     every = pl.concat([rows(lake, TRAINING_SET, month)["ES"] for month in (FEBRUARY, MARCH, MAY)])
     columns = (every[name].cast(pl.Int64).to_numpy() for name in ("decision_ts", "label_end_ts", "session"))
-    *_, split = walk_forward(Labels(*columns), test_sessions=3, embargo_sessions=SMALL.embargo_sessions)
+    (split,) = walk_forward(
+        Labels(*columns), test_sessions=3, embargo_sessions=SMALL.embargo_sessions, min_train_sessions=12
+    )
     read = BY_KEY[DIRECTION].open_inputs(scope)["rows"]
 
     assert read.dates == months_before(MAY, SMALL.window_months), "no more is held than the settings say"
@@ -218,16 +222,17 @@ def test_a_model_of_another_allow_list_says_nothing(learned: Settings) -> None:
 
 def test_a_model_whose_bytes_were_changed_says_nothing(learned: Settings) -> None:
     lake = Lake(learned.lake_root)
-    shutil.rmtree(lake.layout.partition(OUT_OF_FOLD, MAY, "ES"))
+    before = files_of(lake, OUT_OF_FOLD)
     part = lake.layout.partition(DIRECTION, MAY, "ES") / "part-00000.parquet"
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 1
     part.write_bytes(content)
+    other = learned.model_copy(update={"retrieval": RetrievalSettings(neighbours=7)})  # else it is current
 
     with pytest.raises(PartitionUnreadable, match="learn --start 2024-05 --end 2024-05"):
-        make(learned, OUT_OF_FOLD, MAY)
+        make(other, OUT_OF_FOLD, MAY)
 
-    assert lake.symbols(OUT_OF_FOLD, MAY) == ["NQ"]
+    assert files_of(lake, OUT_OF_FOLD) == before
 
 
 @pytest.mark.parametrize("key", MODELS.values())
@@ -285,22 +290,20 @@ def test_a_month_that_fails_keeps_none_after_it_from_being_learned(
     for name, value in SMALL.model_dump(exclude_defaults=True).items():
         monkeypatch.setenv(f"FOOTPRINT_MODELS__{name.upper()}", str(value))
 
-    first = shell("learn --start 2024-02 --end 2024-05")
+    first = shell("learn --start 2024-03 --end 2024-05")
     again = shell("learn --resume")
 
-    assert (first.code, again.code) == (1, 1)
-    said = {line.split()[0]: line for line in first.out.splitlines() if line.startswith("2024-")}
-    assert "its training set alone: 0 trade dates were learned before it, 4 are needed" in said["2024-02"]
-    assert [said[month].split()[1] for month in sorted(said)] == [
-        "published",
-        "published",
-        "failed",
-        "published",
-    ]
+    assert (first.code, again.code) == (1, 1), first
+    assert outcomes(first.out) == {"2024-03": "published", "2024-04": "failed", "2024-05": "published"}
+    assert outcomes(again.out) == {"2024-03": "unchanged", "2024-04": "failed", "2024-05": "unchanged"}
+    assert "its training set alone: 0 trade dates were learned before it, 4 are needed" in first.out
     assert "is published for no trade date of 2024-04" in first.err
-    assert [line.split()[1] for line in again.out.splitlines() if line.startswith("2024-")] == [
-        *("unchanged", "unchanged", "failed", "unchanged")
-    ]
     lake = Lake(tmp_path / "data" / "lake")
-    assert lake.dates(TRAINING_SET) == [FEBRUARY, MARCH, MAY]
-    assert lake.dates(OUT_OF_FOLD) == [MARCH, MAY]
+    assert lake.dates(TRAINING_SET) == [MARCH, MAY]
+    assert lake.dates(OUT_OF_FOLD) == [MAY]
+
+
+def outcomes(table: str) -> dict[str, str]:
+    """What became of each month, as the command's table says."""
+    cells = ([cell.strip() for cell in line.strip("│").split("│")] for line in table.splitlines())
+    return {row[0]: row[1] for row in cells if row[0].startswith("2024-")}

@@ -99,9 +99,9 @@ def test_what_was_drawn_happens(planted: Planted) -> None:
 
 def test_chances_are_those_of_the_law(planted: Planted) -> None:
     wall, flow, tempo = (planted.attempts[name].to_numpy() for name in ("wall", "flow", "tempo"))
-    odds = 2.0 * flow - 2.0 * wall
+    odds = 1.4 * flow - 1.4 * wall
     assert planted.attempts["p_break"].to_numpy() == pytest.approx(1 / (1 + np.exp(-odds)))
-    assert planted.attempts["p_tradeable"].to_numpy() == pytest.approx(1 / (1 + np.exp(-1.5 - 1.5 * tempo)))
+    assert planted.attempts["p_tradeable"].to_numpy() == pytest.approx(1 / (1 + np.exp(-1.5 - 1.2 * tempo)))
 
 
 def test_the_same_arguments_give_the_same_bytes(planted: Planted, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_nobody_plants_what_is_not_there(tmp_path: Path) -> None:
         write_sample(tmp_path, DAY, DAY, 3_000, roots=("NQ",), mode="null")
 
 
-@pytest.mark.parametrize(("edge", "spread"), [(KNOWN_EDGE, 0.83), (NOTHING, 0.0)])
+@pytest.mark.parametrize(("edge", "spread"), [(KNOWN_EDGE, 0.68), (NOTHING, 0.0)])
 def test_outcomes_are_drawn_as_often_as_their_chances_say(edge, spread: float) -> None:
     random = np.random.default_rng(5)
     shown = draw_shown(random, 200_000)
@@ -152,7 +152,7 @@ def test_drawn_rows_keep_the_contract_and_show_what_their_chances_are_made_of(tm
     assert rows.equals(again.signals)
     shown = Shown(
         wall=np.log2(rows[SHOWN_AS["wall"]].to_numpy() / 43) / 2,
-        flow=rows[SHOWN_AS["flow"]].to_numpy() / 0.3,
+        flow=rows[SHOWN_AS["flow"]].to_numpy() / 0.45,
         tempo=np.log2(rows[SHOWN_AS["tempo"]].to_numpy()),
     )
     said = KNOWN_EDGE.p_break(shown.wall, shown.flow)

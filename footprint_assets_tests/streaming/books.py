@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import polars as pl
@@ -14,15 +15,19 @@ from footprint_assets.streaming import TABLES, Driver
 from footprint_assets.streaming.driver import Finished
 from footprint_assets.streaming.parity import difference
 from footprint_assets.transforms.book_pass import book_pass
-from footprint_assets_tests.kernels.bar5s_records import SYMBOL, TICK, frame, random_stream
+from footprint_assets_tests.kernels.bar5s_records import START, SYMBOL, TICK, frame, random_stream
+from footprint_assets_tests.kernels.book_walk import walk
 
 SESSION = cme.session(dt.date(2023, 12, 26))
 OPENED = (SESSION, SYMBOL, TICK)
 
 
 def book(seed: int, size: int) -> pl.DataFrame:
-    """Records of one contract; waits of some seconds leave bars without any."""
-    rows = frame(random_stream(seed, size)).with_row_index("record_index")
+    """Records of one contract: a book that walks and is shocked, then one of any shape, with waits of many seconds."""
+    walked = walk(seed, size - size // 2)
+    later = (walked[-1].ts if walked else START) - START
+    wild = [replace(record, ts=record.ts + later) for record in random_stream(seed, size // 2)]
+    rows = frame([*walked, *wild][:size]).with_row_index("record_index")
     types = contracts.load("silver.future.market_by_price_10_clean").polars_schema
     return rows.with_columns(
         (pl.col("record_index") // 2).cast(types["sequence"]).alias("sequence"),

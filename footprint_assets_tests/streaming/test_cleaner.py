@@ -26,8 +26,8 @@ def received(seed: int, size: int) -> pl.DataFrame:
     return rows.with_columns(arrival.alias("ts_recv")).sort("ts_recv", maintain_order=True)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 50), st.data())
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 25), st.data())
 def test_records_give_the_clean_book_of_the_batch(seed: int, size: int, data: st.DataObject) -> None:
     rows, tally = received(seed, size), DeliveryTally()
     batch = pl.concat(list(clean_book([[rows]], SESSION, tally)))

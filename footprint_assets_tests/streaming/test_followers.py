@@ -22,7 +22,7 @@ from footprint_assets.transforms import bar5s, bar5s_book, bar5s_ext, level_seri
 from footprint_assets_tests.kernels.bar5s_records import SYMBOL, TICK
 from footprint_assets_tests.streaming.books import OPENED, SESSION, batch_of, book
 
-ROWS = book(37, 900)
+ROWS = book(37, 1_700)
 BEFORE = Before(
     *(
         contracts.load(key).polars_schema.to_frame()
@@ -94,7 +94,7 @@ def followed(driver: Driver, followers: Followers, rows: pl.DataFrame, cuts: lis
     return {key: pl.concat(frames) for key, frames in parts.items()}
 
 
-@pytest.mark.parametrize("cuts", [[], [300, 301, 302, 303, 880], list(range(20, 900, 20))], ids=len)
+@pytest.mark.parametrize("cuts", [[], [900, 901, 902, 903, 1_680], list(range(100, 1_700, 100))], ids=len)
 def test_followers_give_the_tables_of_the_batch(batch: Tables, cuts: list[int]) -> None:
     found = followed(Driver(*OPENED), Followers(*OPENED, BEFORE), ROWS, cuts)
 
@@ -122,7 +122,7 @@ def test_a_wall_older_than_the_history_keeps_its_age(batch: Tables) -> None:
 
 
 def test_followers_may_begin_behind_what_is_published(batch: Tables) -> None:
-    edge = batch[bar5s.TABLE]["bar_ts"][500]
+    edge = batch[bar5s.TABLE]["bar_ts"][450]
     before = {key: batch[key].filter(pl.col("bar_ts") < edge) for key in (bar5s.TABLE, bar5s_book.TABLE, EXT)}
     before |= {
         shocks.TABLE: batch[shocks.TABLE].filter(pl.col("ts_event") < edge),
