@@ -318,7 +318,7 @@ SPLITS = Case(
     ),
     (
         Line("28 purged splits: ours, CPU", value("ours", "cpu_s"), 0.3, "s", "at most"),
-        cheaper("28 purged splits: CPU, purgedcv / ours", "purgedcv", 20.0),
+        cheaper("28 purged splits: CPU, purgedcv / ours", "purgedcv", 40.0),
         cheaper("28 purged splits: CPU, skfolio (purges by number of rows) / ours", "skfolio", None),
     ),
     agree=("splits", "teaching", "judging"),
