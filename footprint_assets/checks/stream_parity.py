@@ -17,8 +17,14 @@ from footprint_assets.lake import Span
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import NANOS_PER_SECOND
 from footprint_assets.streaming.driver import COLUMNS, TABLES, Driver
+from footprint_assets.streaming.followers import (
+    HISTORY_BARS,
+    HISTORY_COLUMNS,
+    TRADE_COLUMNS,
+    Before,
+    Followers,
+)
 from footprint_assets.streaming.followers import TABLES as FOLLOWING
-from footprint_assets.streaming.followers import TRADE_COLUMNS, Before, Followers
 from footprint_assets.streaming.parity import difference, redrive, time_of
 from footprint_assets.tables import Scope
 
@@ -27,11 +33,9 @@ TRADES_CLEAN = "silver.future.trades_clean"
 PRIOR_SESSIONS = "silver.future.prior_sessions"
 VOLUME_PROFILES = "silver.future.volume_profiles"
 BARS_EXT = "silver.future.market_by_price_10_bar5s_ext"
-BARS_AND_SHOCKS = (
-    "silver.future.market_by_price_10_bar5s",
-    "silver.future.market_by_price_10_bar5s_book",
-    "silver.future.market_by_price_10_shocks",
-)
+BARS = "silver.future.market_by_price_10_bar5s"
+BARS_BOOK = "silver.future.market_by_price_10_bar5s_book"
+SHOCKS = "silver.future.market_by_price_10_shocks"
 F_LAST = 0x80
 BAR_NS = 5 * NANOS_PER_SECOND
 SETTLED_NS = 65 * NANOS_PER_SECOND
@@ -114,11 +118,17 @@ def _followers(scope: Scope, part: Stretch) -> Followers:
     past = {key: table(scope.bench, key, day).frame(symbol) for key in (PRIOR_SESSIONS, VOLUME_PROFILES)}
     before = Before(past[PRIOR_SESSIONS], past[VOLUME_PROFILES], settings.order_flow, settings.footprint)
     followers = Followers(scope.session, symbol, scope.tick_size_nanos, before)
-    columns = {TRADES_CLEAN: list(TRADE_COLUMNS)}
+    remembered = {BARS_BOOK: part.from_ns - HISTORY_BARS * BAR_NS}
     followers.begin(
         {
-            key: table(scope.bench, key, day).frame(symbol, columns.get(key), ~_from(key, part))
-            for key in (*BARS_AND_SHOCKS, BARS_EXT, TRADES_CLEAN)
+            key: table(scope.bench, key, day).frame(
+                symbol,
+                HISTORY_COLUMNS.get(key),
+                pl.col(time_of(key))
+                .to_physical()
+                .is_between(remembered.get(key, 0), part.from_ns, closed="left"),
+            )
+            for key in (BARS, BARS_BOOK, BARS_EXT, SHOCKS, TRADES_CLEAN)
         }
     )
     return followers

@@ -46,6 +46,8 @@ HISTORY_BARS = max(TRAILING_BARS, bar5s_ext.WALL_MEDIAN_BARS)
 _BAR_COLUMNS = tuple(dict.fromkeys((*bar5s_ext.BAR_COLUMNS, *market_rolling.BAR_COLUMNS)))
 _AGES = tuple(f"bar5s_wall_{side}_age_bars_eob" for side in ("bid", "ask"))
 _EXT_COLUMNS = (*market_rolling.EXT_COLUMNS, *_AGES)
+HISTORY_COLUMNS = {bar5s.TABLE: _BAR_COLUMNS, bar5s_ext.TABLE: _EXT_COLUMNS, TRADES: TRADE_COLUMNS}
+"""What followers that begin in the middle of a session read of published tables; all of the others."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,10 @@ class Followers:
         """Begin in the middle of a session, behind what is published of it.
 
         Args:
-            published: Rows by table key: of the bars, their book and order flow before an instant, the shocks and the
-                trades before it.
+            published: Rows by table key, at least ``HISTORY_COLUMNS``: of the bars and their order flow before an instant,
+                of the book of the last ``HISTORY_BARS`` of them, and the shocks and trades before it.
         """
         self.push(published, published[TRADES])
-        self._book = self._book.tail(HISTORY_BARS)
         self._ext = _and(self._ext, published[bar5s_ext.TABLE])
 
     def follow(self, until_ns: int, waiting_shocks: pl.DataFrame) -> Finished:

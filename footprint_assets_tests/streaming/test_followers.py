@@ -11,6 +11,7 @@ from footprint_assets.settings import PRICE_SCALE, FootprintSettings, OrderFlowS
 from footprint_assets.streaming import CheckpointOfOtherStream, Driver
 from footprint_assets.streaming.followers import (
     HISTORY_BARS,
+    HISTORY_COLUMNS,
     TABLES,
     TRADE_COLUMNS,
     TRADES,
@@ -124,6 +125,7 @@ def test_a_wall_older_than_the_history_keeps_its_age(batch: Tables) -> None:
 def test_followers_may_begin_behind_what_is_published(batch: Tables) -> None:
     edge = batch[bar5s.TABLE]["bar_ts"][450]
     before = {key: batch[key].filter(pl.col("bar_ts") < edge) for key in (bar5s.TABLE, bar5s_book.TABLE, EXT)}
+    before[bar5s_book.TABLE] = before[bar5s_book.TABLE].tail(HISTORY_BARS)
     before |= {
         shocks.TABLE: batch[shocks.TABLE].filter(pl.col("ts_event") < edge),
         TRADES: TAPE.filter(pl.col("ts_event") < edge),
@@ -132,7 +134,9 @@ def test_followers_may_begin_behind_what_is_published(batch: Tables) -> None:
     after[shocks.TABLE] = batch[shocks.TABLE].filter(pl.col("ts_event") >= edge)
     followers = Followers(*OPENED, BEFORE)
 
-    followers.begin(before)
+    followers.begin(
+        {key: rows.select(HISTORY_COLUMNS.get(key, rows.columns)) for key, rows in before.items()}
+    )
     followers.push(after, TAPE.filter(pl.col("ts_event") >= edge))
     found = followers.follow(NEVER, batch[shocks.TABLE].clear())
 
