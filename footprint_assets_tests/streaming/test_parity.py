@@ -17,7 +17,9 @@ MINUTE_NS = 60 * 10**9
 
 
 def test_a_redriven_book_is_the_batch_and_says_how_it_was_driven() -> None:
-    found = redrive([ROWS[at : at + 20] for at in range(0, 500, 20)], Driver(*OPENED), np.random.default_rng(1))
+    found = redrive(
+        [ROWS[at : at + 20] for at in range(0, 500, 20)], Driver(*OPENED), np.random.default_rng(1)
+    )
 
     assert differences(BATCH, found.tables) == {}
     assert (found.rows, found.left_out) == (500, {"late_event": 0, "redelivered_copy": 0})
