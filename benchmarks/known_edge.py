@@ -1,14 +1,14 @@
 """Is what was planted found, from the vendor's files to the report? And is nothing found where nothing was planted?
 
-A simulated market of some sessions in which levels follow a known law (docs/sample-market.md) goes through the real commands into a
-lake of its own. Models and neighbours learn from its first sessions, calibrators from the next, the last are judged beside the
+A simulated market of some sessions in which levels follow a known law (docs/sample-market.md) goes through every table before
+`levels_signals`. Models and neighbours learn from its first sessions, calibrators from the next, the last are judged beside the
 chances the outcomes were drawn from.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from benchmarks.market import DAY, run_command
+from benchmarks.market import DAY
 from benchmarks.measure import measured
 from benchmarks.report import machine, table
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from footprint_assets.ml.heads import Model
     from footprint_assets.ml.retrieval import Index
     from footprint_assets.settings import ModelSettings
+    from footprint_assets.tables import LakeTable
 
 SESSIONS, RECORDS = 40, 100_000
 LEARNED, CALIBRATED = 0.6, 0.15
@@ -121,7 +122,7 @@ def _out_of_fold(
 
 
 def measure(
-    root: Path, mode: str, sessions: int, records: int, workers: int, tell: Callable[[str], None]
+    root: Path, mode: str, sessions: int, records: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Make a market and its lake where they are not there yet, and judge what is learned from it.
 
@@ -130,7 +131,6 @@ def measure(
         mode: ``known-edge`` or ``null``.
         sessions: Trade dates.
         records: MBP-10 records of the front contract in each of them.
-        workers: Processes of the backfill.
         tell: Called with one line a step.
 
     Returns:
@@ -143,8 +143,8 @@ def measure(
     days = _sessions(sessions)
     simulated, _ = measured(lambda: _simulate(folder / "dbn", days, records, mode))
     tell(f"simulated: {simulated.wall_s:.0f} s")
-    made, _ = measured(lambda: _backfill(folder, days, workers))
-    tell(f"backfilled: {made.wall_s:.0f} s")
+    made, _ = measured(lambda: make_lake(folder, days))
+    tell(f"lake made: {made.wall_s:.0f} s, {made.cpu_s:.0f} s of CPU")
     rows, facts = _planted_rows(folder, days)
     tell(f"{rows.height} episodes, {facts}")
     ends = [days[round(share * len(days))] for share in (LEARNED, LEARNED + CALIBRATED)]
@@ -201,11 +201,46 @@ def _simulate(folder: Path, days: Sequence[dt.date], records: int, mode: str) ->
         write_sample(folder, days[0], days[-1], records, roots=("ES",), mode=mode)  # type: ignore[arg-type]
 
 
-def _backfill(folder: Path, days: Sequence[dt.date], workers: int) -> None:
-    levels = "[" + ", ".join(f'"{name}"' for name in LEVELS) + "]"
-    span = ["--start", str(days[0]), "--end", str(days[-1])]
-    arguments = ["backfill", *span, "--workers", str(workers)]
-    run_command(folder / "lake", folder / "dbn", arguments, {"FOOTPRINT_LEVELS__PIPELINES": levels})
+def make_lake(folder: Path, days: Iterable[dt.date]) -> None:
+    """Make the signals of some trade dates and every table they are made of; a date that has them is left as it is.
+
+    Args:
+        folder: Holds the drop folder ``dbn`` and the ``lake``.
+        days: The trade dates, oldest first.
+    """
+    from footprint_assets.assets import tables
+    from footprint_assets.resources import Workbench
+    from footprint_assets.settings import LevelSettings, Root, Settings
+    from footprint_assets.tables import Scope, Staged, passes, stage_pass
+
+    settings = Settings(
+        lake_root=folder / "lake",
+        dbn_dir=folder / "dbn",
+        roots={"ES": Root()},
+        levels=LevelSettings(pipelines=LEVELS),
+    )
+    bench = Workbench(settings)
+    wanted = _what_is_read(SIGNALS, tables(settings))
+    for day in days:
+        if bench.lake.manifests(SIGNALS, day):
+            continue
+        scope = Scope.of(day, bench)
+        for together in passes(wanted):
+            for made in stage_pass(together, scope, together[0].open_inputs(scope), "benchmark"):
+                if isinstance(made, Staged):
+                    made.stage.publish()
+
+
+def _what_is_read(key: str, every: Iterable[LakeTable]) -> list[LakeTable]:
+    """A table and all tables it is made of, in their order."""
+    by_key = {table.key: table for table in every}
+    wanted, found = [key], set()
+    while wanted:
+        table = by_key[wanted.pop()]
+        if table.key not in found:
+            found |= {table.key}
+            wanted += [*table.inputs.values(), *table.pass_keys]
+    return [table for table in by_key.values() if table.key in found]
 
 
 def _planted_rows(folder: Path, days: Sequence[dt.date]) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -222,7 +257,7 @@ def _planted_rows(folder: Path, days: Sequence[dt.date]) -> tuple[pl.DataFrame, 
             signals += [partition.frame() for partition in snapshot]
     rows = training_rows(pl.concat(signals), allowed(), LabelSettings())
     key = ["level_type", "approach_direction", "decision_ts"]
-    planted = read_attempts(folder / ATTEMPTS_FILE).filter(pl.col("session_date").is_in(list(days)))
+    planted = read_attempts(folder / "dbn" / ATTEMPTS_FILE).filter(pl.col("session_date").is_in(list(days)))
     drawn = planted.select(*key, drawn="outcome", true_break="p_break", true_tradeable="p_tradeable")
     found = rows.join(drawn, on=key, how="inner", maintain_order="left")
     return found.drop("drawn"), {

@@ -146,6 +146,7 @@ CHECKLIST = (
     ),
     ("labels", "labels_balanced, labels_whole, outcomes_reach_barriers, attempts_in_order"),
     ("feature names", "feature_names"),
+    ("the same live as from files", "stream_parity"),
     ("freshness", "published_in_time"),
     ("scrub", "files_unharmed; footprint-assets scrub alone"),
 )

@@ -172,6 +172,7 @@ JOBS = [
     *("lake_audit", "lake_daily", "lake_first_pass", "lake_scrub", "lake_second_pass", "lake_third_pass"),
     "ml_monthly",
 ]
+PAGES_OF_MONTHS = {"page.future.models", "page.future.setups", "page.future.tracked_runs"}
 SENSORS = {"dbn_files": "lake_daily"}
 SCHEDULES = {
     "lake_daily_schedule": ("lake_daily", "30 6 * * TUE-SAT", "America/New_York"),
@@ -269,16 +270,21 @@ def test_every_asset_and_check_of_the_lake_is_partitioned_by_the_sessions_of_the
 def test_what_is_learned_is_partitioned_by_the_months_of_the_calendar(definitions: dg.Definitions) -> None:
     definitions_used = partitions_of(definitions, monthly=True)
 
-    assert len(definitions_used) == 2 * len(contracts.month_keys()) + len(MONTH_CHECKS)
+    assert len(definitions_used) == 2 * len(contracts.month_keys()) + len(MONTH_CHECKS) + len(PAGES_OF_MONTHS)
     assert set(definitions_used) == {MONTH_PARTITIONS}
 
 
 def partitions_of(definitions: dg.Definitions, *, monthly: bool) -> list[dg.PartitionsDefinition]:
     """The partitions of every asset and check of trade dates, or of months."""
     graph = definitions.resolve_asset_graph()
-    assets = [key for key in graph.get_all_asset_keys() if contracts.is_monthly(dotted(key)) == monthly]
-    checks = [key for key in graph.asset_check_keys if contracts.is_monthly(dotted(key.asset_key)) == monthly]
+    assets = [key for key in graph.get_all_asset_keys() if is_of_months(key) == monthly]
+    checks = [key for key in graph.asset_check_keys if is_of_months(key.asset_key) == monthly]
     return [graph.get(key).partitions_def for key in (*assets, *checks)]
+
+
+def is_of_months(key: dg.AssetKey) -> bool:
+    """Whether an asset is a table of months, or a page of one."""
+    return contracts.is_monthly(dotted(key)) or dotted(key) in PAGES_OF_MONTHS
 
 
 def test_every_asset_says_what_it_is_whose_and_in_which_layer(definitions: dg.Definitions) -> None:
@@ -289,7 +295,7 @@ def test_every_asset_says_what_it_is_whose_and_in_which_layer(definitions: dg.De
             layer = spec.key.path[0]
             assert spec.tags["layer"] == layer
             assert spec.group_name.startswith(layer)
-            assert ("html" if layer == "page" else "parquet") in spec.kinds
+            assert spec.kinds & {"html", "tracking"} if layer == "page" else "parquet" in spec.kinds
 
 
 def test_no_preview_or_deprecated_api_warns_when_the_graph_is_put_together(tmp_path: Path) -> None:

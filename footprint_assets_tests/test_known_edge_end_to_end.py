@@ -8,50 +8,27 @@ import numpy as np
 import polars as pl
 import pytest
 
-from footprint_assets.assets import tables
+from benchmarks.known_edge import SIGNALS, make_lake
 from footprint_assets.lake import Lake
 from footprint_assets.ml.scores import auc
 from footprint_assets.sample import write_sample
 from footprint_assets.sample.edge import ATTEMPTS_FILE, read_attempts
 from footprint_assets.sample.known_edge import SHOWN_AS
-from footprint_assets.settings import LevelSettings, Root, Settings
-from footprint_assets.tables import LakeTable
-from footprint_assets_tests.small_market import build_lake, rows
+from footprint_assets_tests.small_market import rows
 
 DAY = dt.date(2024, 6, 18)
-SIGNALS = "gold.future.levels_signals"
-LEVELS = ("PM_HIGH", "PM_LOW", "OR_HIGH", "OR_LOW")
 
 
 @pytest.fixture(scope="module")
 def episodes(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """Every planted attempt beside the episode that the tables made of it; nulls where they made none."""
     folder = tmp_path_factory.mktemp("edge")
-    settings = Settings(
-        _env_file=None,
-        lake_root=folder / "lake",
-        dbn_dir=folder / "dbn",
-        roots={"ES": Root()},
-        levels=LevelSettings(pipelines=LEVELS),
-    )
-    write_sample(settings.dbn_dir, DAY, DAY, 60_000, roots=("ES",), mode="known-edge")
-    build_lake(settings, DAY, tables=what_is_read(SIGNALS, tables(settings)))
-    (signals,) = rows(Lake(settings.lake_root), SIGNALS, DAY).values()
-    planted = read_attempts(settings.dbn_dir / ATTEMPTS_FILE)
+    write_sample(folder / "dbn", DAY, DAY, 60_000, roots=("ES",), mode="known-edge")
+    make_lake(folder, [DAY])
+    (signals,) = rows(Lake(folder / "lake"), SIGNALS, DAY).values()
+    planted = read_attempts(folder / "dbn" / ATTEMPTS_FILE)
     key = ["level_type", "approach_direction", "decision_ts"]
     return planted.join(signals, on=key, how="left", suffix="_seen", maintain_order="left")
-
-
-def what_is_read(key: str, every: tuple[LakeTable, ...]) -> list[LakeTable]:
-    """A table and all tables it is made of, in their order."""
-    by_key = {table.key: table for table in every}
-    wanted, found = [key], set()
-    while wanted:
-        table = by_key[wanted.pop()]
-        if table.key not in found:
-            found |= {table.key}
-            wanted += [*table.inputs.values(), *table.pass_keys]
-    return [table for table in every if table.key in found]
 
 
 def test_an_attempt_is_an_episode_with_the_outcome_that_was_drawn(episodes: pl.DataFrame) -> None:

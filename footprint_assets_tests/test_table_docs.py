@@ -13,6 +13,7 @@ from footprint_assets_tests.conftest import REPOSITORY
 from footprint_assets_tests.small_market import TABLES
 
 DOCS = REPOSITORY / "docs"
+PAGES = pages()
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -21,14 +22,14 @@ def rows_of(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize("name", sorted(pages()))
+@pytest.mark.parametrize("name", sorted(PAGES))
 def test_the_committed_page_is_the_generated_one(name: str) -> None:
     committed = (DOCS / name).read_text(encoding="utf-8") if (DOCS / name).exists() else ""
-    assert committed == pages()[name], f"docs/{name} is out of date: run footprint-assets docs"
+    assert committed == PAGES[name], f"docs/{name} is out of date: run footprint-assets docs"
 
 
 def test_there_is_no_page_of_a_table_that_is_gone() -> None:
-    assert {f"tables/{path.name}" for path in (DOCS / "tables").iterdir()} <= set(pages())
+    assert {f"tables/{path.name}" for path in (DOCS / "tables").iterdir()} <= set(PAGES)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.key)
@@ -43,14 +44,14 @@ def test_a_table_page_has_every_column_with_unit_and_meaning(table: LakeTable) -
 
 
 def test_a_table_page_links_inputs_and_readers() -> None:
-    text = pages()["tables/silver.future.ohlcv.md"]
+    text = PAGES["tables/silver.future.ohlcv.md"]
     assert "| made from | [silver.future.trades_clean](silver.future.trades_clean.md) |" in text
     (used_by,) = [line for line in text.splitlines() if line.startswith("| used by |")]
     assert "silver.future.session_context_5s" in used_by
 
 
 def test_every_check_is_documented_with_its_rule() -> None:
-    rows = {row[0]: row for row in rows_of(pages()["checks.md"])}
+    rows = {row[0]: row for row in rows_of(PAGES["checks.md"])}
     for check in (*AUDIT_CHECKS, FRESHNESS):
         _, severity, rule, reads = rows[f"`{check.name}`"]
         assert (severity, rule) == (" or ".join(check.severities), check.rule)
@@ -71,4 +72,4 @@ def test_writing_removes_the_page_of_a_table_that_is_gone(tmp_path: Path) -> Non
     written = write_pages(tmp_path)
     assert not stale.exists()
     assert kept.read_text() == "kept"
-    assert {str(path.relative_to(tmp_path)) for path in written} == set(pages())
+    assert {str(path.relative_to(tmp_path)) for path in written} == set(PAGES)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import replace
 
 import polars as pl
 
@@ -42,7 +41,7 @@ from footprint_assets.ml.features import allowed, sets
 from footprint_assets.ml.heads import HEADS, Model
 from footprint_assets.ml.measures import table
 from footprint_assets.ml.promotion import SCHEMA as CHAMPION_SCHEMA
-from footprint_assets.ml.promotion import Candidate, decide
+from footprint_assets.ml.promotion import Candidate, decide, in_use
 from footprint_assets.ml.retrieval import build_index, fit_space
 from footprint_assets.ml.retrieval_report import retrieval_report as judged_neighbours
 from footprint_assets.ml.retrieval_rows import index_of, index_rows, space_of, space_rows
@@ -271,10 +270,8 @@ def ablation(scope: MonthScope, rows: TableInput, model: TableInput, earlier: Ta
 
 
 def _candidate(models: TableInput, head: str, root: str, month: dt.date) -> Candidate | None:
-    """The model of a head made for a month; ``None`` where the input has none."""
-    if month not in models.dates:
-        return None
-    rows = replace(models, dates=(month,), optional=True).frame(root)
+    """The model of a head made for a month; ``None`` where none was trained."""
+    rows = models.frame(root)
     model = model_of(HEADS[head].name, rows)
     if model is None:
         return None
@@ -284,40 +281,26 @@ def _candidate(models: TableInput, head: str, root: str, month: dt.date) -> Cand
 @month_asset(
     CHAMPION,
     months={"rows": TRAINING_SET, **MODELS},
-    earlier={
-        "before": (CHAMPION, judged_months),
-        **{f"{head}_before": (key, judged_months) for head, key in MODELS.items()},
-    },
+    earlier={"before": (CHAMPION, judged_months)},
     config=lambda settings: (settings.judging, features(settings)),
 )
 def champion(
     scope: MonthScope, rows: TableInput, before: TableInput, **models: TableInput
 ) -> Iterator[Batch]:
-    """Which model of each head is in use after the month.
+    """Which model of each head is in use after the month, and the model itself.
 
-    Grain: one row a head. Inputs: the month's training set, whose rows neither model has seen; the models of the month and
-    of those before; who was champion. A champion older than the window of the reports gives way.
+    Grain: one row a head. Inputs: the month's training set, whose rows neither model has seen; the models of the month;
+    who was champion, as the rows of earlier months have it: a model of a month that was never judged is none.
     """
     for root in rows.symbols():
-        judged, last = rows.frame(root), before.frame(root)
+        judged, last = rows.frame(root), before.frame(root).sort("month")
         made = []
-        for head in MODELS:
-            challenger = _candidate(models[head], head, root, scope.month)
-            in_use = _month_in_use(last, head)
-            held = _candidate(models[f"{head}_before"], head, root, in_use) if in_use else None
-            lost = f"the champion of {in_use:%Y-%m} is gone" if in_use and held is None else ""
-            made.append(
-                decide(head, held, challenger, judged, allowed().sha256, scope.settings.judging, lost)
-            )
+        for head in HEADS.values():
+            newest = last.filter(pl.col("head") == head.name).tail(1)
+            held = in_use(head.name, newest.row(0, named=True)) if newest.height else None
+            challenger = _candidate(models[head.name], head.name, root, scope.month)
+            made.append(decide(head.name, held, challenger, judged, allowed().sha256, scope.settings.judging))
         yield of_month(CHAMPION, scope, root, pl.DataFrame(made, schema=CHAMPION_SCHEMA))
-
-
-def _month_in_use(last: pl.DataFrame, head: str) -> dt.date | None:
-    """Month of the model that the newest row says is in use."""
-    rows = last.filter(pl.col("head") == head).sort("month")
-    month = rows["champion_month"].last() if rows.height else None
-    assert month is None or isinstance(month, dt.date)
-    return month
 
 
 def champion_of(lake: Lake, head: str, root: str) -> dict[str, object] | None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from footprint_assets.ml.features import FeatureList
+from footprint_assets.ml.features import FeatureList, NothingKnown
 from footprint_assets.ml.heads import HEADS, Head, Model, train
 from footprint_assets.ml.measures import Measure, table
 from footprint_assets.ml.questions import QUESTIONS, Answers, answers
@@ -50,7 +50,8 @@ def ablation(
     Returns:
         Rows of a report about ``p_break``, by family and by set. ``gain``: share of the trees' gain.
         ``permutation``: log-loss of the month's rows with the values put to other rows, less that with their own;
-        ``retrained``: log-loss of the head trained without them, less that of the head. Above 0 they are worth something.
+        ``retrained``: log-loss of the head trained without them, less that of the head; without a number where no other
+        feature has a value. Above 0 they are worth something.
     """
     groups = {
         ("family", name): [
@@ -89,9 +90,13 @@ def _measures(
     dearest = sorted(worth, key=lambda group: (-worth[group], group))[: judging.retrained_families]
     for group in dearest:
         assert own is not None
-        other = train(HEAD, earlier, features.without(group[1]), models)
-        more = _losses(_answers(other, rows)) - _losses(own)
-        yield _with(Measure.of(_QUESTION.name, "retrained", *group, own.session), more, own, judging)
+        measure = Measure.of(_QUESTION.name, "retrained", *group, own.session)
+        try:
+            other = train(HEAD, earlier, features.without(group[1]), models)
+        except NothingKnown:  # no other family has a value: there is no head without this one
+            yield measure
+            continue
+        yield _with(measure, _losses(_answers(other, rows)) - _losses(own), own, judging)
 
 
 def _permuted(

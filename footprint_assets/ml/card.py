@@ -15,6 +15,7 @@ from footprint_assets.kernels.labels import average_uniqueness
 from footprint_assets.ml.features import family
 from footprint_assets.ml.heads import HEADS, Model
 from footprint_assets.ml.measures import ALL
+from footprint_assets.ml.promotion import MODEL_COLUMNS
 from footprint_assets.ml.questions import QUESTIONS
 from footprint_assets.settings import LabelSettings
 
@@ -149,7 +150,9 @@ def card(
         "neighbours": _measures(
             judged.retrieval.filter(pl.col("split") == ALL), ("lift", "coverage", "effective_neighbours")
         ),
-        "champion": next(iter(judged.champions.filter(pl.col("head") == head).to_dicts()), None),
+        "champion": next(
+            iter(judged.champions.filter(pl.col("head") == head).drop(MODEL_COLUMNS).to_dicts()), None
+        ),
         "limits": list(LIMITS),
     }
     plain: dict[str, Any] = json.loads(json.dumps(made, default=str, allow_nan=False))

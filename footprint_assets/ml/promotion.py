@@ -8,12 +8,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from footprint_assets.ml.heads import BIN_ENDS, HEADS, QUANTILES, Model
+from footprint_assets.ml.heads import BIN_ENDS, HEADS, QUANTILES, HeadName, Model
 from footprint_assets.ml.measures import ALL, Measure
 from footprint_assets.ml.questions import SIDES, STRENGTH
 from footprint_assets.ml.resampling import chance_not_below_zero, mean_band
@@ -30,17 +31,22 @@ LOSSES: Mapping[str, str] = {
     "time_to_threshold": "log_loss",
 }
 """What each head is judged by; each is least for the true chances or quantiles."""
+MODEL_COLUMNS = ("champion_features", "champion_boosters", "champion_texts")
+"""What the model in use is made of: long, and of no use to a reader."""
 _SMALLEST = 1e-15
 
 SCHEMA: dict[str, pl.DataType] = {
     "head": pl.String(),
-    **dict.fromkeys(("champion_month", "challenger_month"), pl.Date()),
+    **dict.fromkeys(("champion_month", "challenger_month", "champion_last_session_date"), pl.Date()),
     **dict.fromkeys(("champion_sha256", "challenger_sha256", "loss"), pl.String()),
     **dict.fromkeys(
         ("champion_loss", "challenger_loss", "difference", "difference_low", "difference_high", "p_value"),
         pl.Float64(),
     ),
     **dict.fromkeys(("rows", "sessions"), pl.Int32()),
+    **dict.fromkeys(("champion_rows", "champion_sessions"), pl.Int32()),
+    "champion_features_sha256": pl.String(),
+    **dict.fromkeys(("champion_features", "champion_boosters", "champion_texts"), pl.List(pl.String())),
     "is_promoted": pl.Boolean(),
     "reason": pl.String(),
 }
@@ -70,7 +76,6 @@ def decide(
     rows: pl.DataFrame,
     features_sha256: str,
     settings: JudgingSettings,
-    lost: str = "",
 ) -> dict[str, object]:
     """Say which model of a head is in use after a month.
 
@@ -84,7 +89,6 @@ def decide(
         rows: Rows of `training_set` of the month.
         features_sha256: Of the allow list the rows were made by.
         settings: Draws, the p-value and fewest rows.
-        lost: Why a champion there was is not at hand any more; empty where there was none.
 
     Returns:
         One row of `champion`. ``difference`` is the challenger's loss less the champion's.
@@ -99,7 +103,7 @@ def decide(
     own = row_losses(head, judged, challenger.model.predict(judged, features_sha256))
     facts["challenger_loss"] = float(own.mean()) if own.size else None
     if champion is None:
-        return facts | _verdict(challenger, lost or "the first model", is_promoted=True)
+        return facts | _verdict(challenger, "the first model", is_promoted=True)
     if champion.model.features_sha256 != features_sha256:
         reason = "the champion reads another list of features"
         return facts | _verdict(challenger, reason, is_promoted=True)
@@ -214,9 +218,42 @@ def _facts(head: str, challenger: Candidate | None, session: Int64) -> dict[str,
 
 
 def _verdict(champion: Candidate | None, reason: str, *, is_promoted: bool = False) -> dict[str, object]:
-    return {
-        "champion_month": champion.month if champion else None,
-        "champion_sha256": champion.sha256 if champion else None,
-        "is_promoted": is_promoted,
-        "reason": reason,
+    verdict: dict[str, object] = {"is_promoted": is_promoted, "reason": reason}
+    if champion is None:
+        nothing: dict[str, object] = {name: [] for name in MODEL_COLUMNS}
+        return verdict | nothing | {"champion_month": None, "champion_sha256": None}
+    model = champion.model
+    return verdict | {
+        "champion_month": champion.month,
+        "champion_sha256": champion.sha256,
+        "champion_last_session_date": champion.last_session_date,
+        "champion_rows": model.rows,
+        "champion_sessions": model.sessions,
+        "champion_features_sha256": model.features_sha256,
+        "champion_features": list(model.features),
+        "champion_boosters": list(model.boosters),
+        "champion_texts": list(model.boosters.values()),
     }
+
+
+def in_use(head: HeadName, row: Mapping[str, Any]) -> Candidate | None:
+    """The model that a row of `champion` says is in use, made of the row alone.
+
+    Args:
+        head: The head.
+        row: The row.
+
+    Returns:
+        The model; ``None`` where there is none and the neighbours answer alone.
+    """
+    if row["champion_month"] is None:
+        return None
+    model = Model(
+        head,
+        tuple(row["champion_features"]),
+        row["champion_features_sha256"],
+        dict(zip(row["champion_boosters"], row["champion_texts"], strict=True)),
+        row["champion_rows"],
+        row["champion_sessions"],
+    )
+    return Candidate(row["champion_month"], model, row["champion_last_session_date"], row["champion_sha256"])

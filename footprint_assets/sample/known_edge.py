@@ -92,6 +92,9 @@ def gold_rows(
         episodes: How many.
         seed: Of every draw; the same arguments give the same rows.
         features: The features to make, those of ``SHOWN_AS`` among them; all of ``features.json`` where ``None``.
+
+    Raises:
+        ValueError: The trade date has no cash session.
     """
     random = np.random.default_rng([seed, date.toordinal()])
     names = tuple(allowed().names if features is None else features)

@@ -220,6 +220,8 @@ def test_the_champion_changes_only_for_a_better_one(judged: Settings) -> None:
     assert history[APRIL]["p_value"] < 0.05
     assert history[MAY]["is_promoted"] is False
     lake = Lake(judged.lake_root)
+    publish(lake, MODELS["direction"], MARCH, None)
+    assert isinstance(make(judged, CHAMPION, MAY), Unchanged)  # it has its model itself
     newest = champion_of(lake, "direction", "ES")
     assert newest is not None
     assert (newest["month"], newest["champion_month"]) == (MAY, APRIL)
@@ -232,6 +234,7 @@ def test_a_card_a_head_says_what_is_in_use(judged: Settings) -> None:
     assert cards["head"].to_list() == list(HEADS)
     card = json.loads(cards.filter(head="direction")["card_json"].item())
     assert card["champion"]["champion_month"] == str(APRIL)
+    assert "champion_texts" not in card["champion"]
     assert card["data"]["sessions"] == 3 * DAYS
     assert "the model of 2024-04" in cards.filter(head="direction")["card_markdown"].item()
     assert json.loads(cards.filter(head="strength")["card_json"].item())["is_trained"] is False

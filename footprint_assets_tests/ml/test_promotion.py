@@ -15,7 +15,7 @@ from footprint_assets.ml.card import Judged, card, card_json, card_markdown, lea
 from footprint_assets.ml.drift_report import drift_report
 from footprint_assets.ml.heads import BIN_ENDS, HEADS, Model, train
 from footprint_assets.ml.measures import Measure, table
-from footprint_assets.ml.promotion import SCHEMA, Candidate, decide, row_losses
+from footprint_assets.ml.promotion import SCHEMA, Candidate, decide, in_use, row_losses
 from footprint_assets.settings import JudgingSettings, LabelSettings, ModelSettings
 from footprint_assets_tests.ml.known_answers import SHA, out_of_fold
 from footprint_assets_tests.ml.known_edge import FEATURES, rows
@@ -98,11 +98,11 @@ def test_a_challenger_that_failed_a_check_is_not_promoted_whatever_its_loss(know
         (tampered, "its text is not the one that was published"),
         (other, "it reads another list of features"),
     ):
-        for in_use in (champion, None):
-            row = verdict(in_use, challenger, judged)
+        for held in (champion, None):
+            row = verdict(held, challenger, judged)
             assert row["is_promoted"] is False
             assert row["reason"] == reason
-            assert row["champion_month"] == (MAY if in_use else None)
+            assert row["champion_month"] == (MAY if held else None)
 
 
 def test_a_champion_of_another_list_of_features_gives_way(knowing, guessing, judged):
@@ -175,6 +175,19 @@ def test_the_family_that_carries_the_edge_is_worth_something_and_the_other_is_no
     again = told(families, "retrained", "ofi")
     assert again["low"] > 0
     assert families.filter(measure="retrained").height == JUDGING.retrained_families
+
+
+def test_a_head_that_could_read_nothing_else_has_no_number_without_its_only_family(knowing, known, judged):
+    alone = known.with_columns(pl.lit(None, pl.Float32).alias(name) for name in FEATURES.names[4:])
+    made = ablation(knowing, judged, alone, FEATURES, SETS, JUDGING, MODELS)
+    assert told(made, "retrained", "ofi")["value"] is None
+
+
+def test_a_champion_is_made_of_its_row_alone(knowing, judged):
+    row = pl.DataFrame([verdict(None, candidate(knowing), judged)], schema=SCHEMA).row(0, named=True)
+    assert in_use("direction", row) == candidate(knowing)
+    nobody = pl.DataFrame([verdict(None, None, judged)], schema=SCHEMA).row(0, named=True)
+    assert in_use("direction", nobody) is None
 
 
 def test_without_a_model_families_are_there_without_numbers(known, judged):
