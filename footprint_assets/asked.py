@@ -166,7 +166,7 @@ class Prediction:
         return ["by", "what", "said", "interval", "model of"], rows
 
     def _with_ends(self, head: str, what: str, value: str, low: str, high: str, form: str = ".1%") -> Said:
-        return Said(head, what, *(self._number(name) for name in (value, low, high)), form)
+        return Said(head, what, self._number(value), self._number(low), self._number(high), form)
 
     def _number(self, column: str) -> float | None:
         value = self.row.get(column)
@@ -222,7 +222,7 @@ def predict(bench: Workbench, attempt: Attempt) -> Prediction:
     learned, sha256 = Learned(bench, attempt.month, attempt.root), allowed().sha256
     index, models = learned.index(), learned.champions()
     said = [attempt.row]
-    used = {}
+    used: dict[str, dt.date] = {}
     for head in HEADS.values():
         in_use = models.get(head.name)
         try:

@@ -30,7 +30,7 @@ from footprint_assets.ml.heads import BIN_ENDS, HEADS, QUANTILES
 from footprint_assets.ml.questions import KNOWN, QUESTIONS, SIDES, STRENGTH, answers
 from footprint_assets.pages import NothingToDraw, write_page
 from footprint_assets.report import ModelTables, Setups, Signals, model_page, setups_page
-from footprint_assets.report.setups import ATTEMPT_COLUMNS
+from footprint_assets.report.setups import ATTEMPT_COLUMNS, SHOWN
 from footprint_assets.report.shell import Figure
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import Settings
@@ -45,8 +45,6 @@ REPORTS = {
 """Reports of the model page by their heading."""
 SIGNALS_SHOWN = 6
 """Episodes of the month whose predictions are taken apart: those with the boldest ones."""
-SHOWN = 11
-"""Attempts drawn beside the one asked for."""
 
 _SUBJECTS = ("p_tradeable", "p_break")
 
@@ -109,14 +107,14 @@ def write_setups_page(bench: Workbench, attempt: Attempt, out: Path, *, simulate
         FeaturesDiffer: A model or the index was made for other features.
     """
     found, said = similar(bench, attempt), predict(bench, attempt)
-    like = found.like.head(SHOWN)
+    drawn = found.like["episode_id"].head(SHOWN)
     asked = _asked(bench, attempt)
     setups = Setups(
         asked,
-        like.select(ATTEMPT_COLUMNS),
+        found.like.select(ATTEMPT_COLUMNS),
         paths_of(
             bench,
-            [attempt.place, *(found.places[name] for name in like["episode_id"] if name in found.places)],
+            [attempt.place, *(found.places[name] for name in drawn if name in found.places)],
         ),
         _barrier_pts(bench.settings, attempt.root),
         [

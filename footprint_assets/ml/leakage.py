@@ -16,6 +16,7 @@ import polars as pl
 
 from footprint_assets import calendar as cme
 from footprint_assets.ml.features import FeatureList
+from footprint_assets.ml.resampling import mean_band
 from footprint_assets.ml.scores import auc, auc_null_band
 from footprint_assets.ml.splits import Labels, Split, overlapping, purged_k_fold
 
@@ -381,11 +382,8 @@ def placebo(
         seed: Of the draws.
     """
     loss, earlier = (_losses(y, said) for said in (p, p_earlier))
-    _, place = np.unique(session, return_inverse=True)
-    lost, rows = np.bincount(place, earlier - loss), np.bincount(place)
-    drawn = np.random.default_rng(seed).integers(0, rows.size, (draws, rows.size))
-    low, high = np.quantile(lost[drawn].sum(axis=1) / rows[drawn].sum(axis=1), [0.025, 0.975])
-    return Placebo(float(loss.mean()), float(earlier.mean()), float(low), float(high), int(y.size))
+    lost = mean_band(earlier - loss, session, draws=draws, seed=seed)
+    return Placebo(float(loss.mean()), float(earlier.mean()), lost.low, lost.high, int(y.size))
 
 
 def _losses(y: Int64, p: Float64) -> Float64:

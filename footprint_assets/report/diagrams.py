@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 WIDTH, HEIGHT = 340, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 36
+LEFT, RIGHT, TOP, BOTTOM = 44, 18, 10, 36
 TICKS = 5
 """About so many marks an axis has."""
 

@@ -256,7 +256,7 @@ def _report_line(row: Mapping[str, object]) -> tuple[str, ...]:
 
 def _cards(cards: Mapping[str, str]) -> str:
     return "".join(
-        f"<details open><summary>{html.escape(head)}</summary>"
+        f"<details><summary>{html.escape(head)}</summary>"
         f'<div class="markdown">{as_html(text)}</div></details>'
         for head, text in cards.items()
     )

@@ -18,6 +18,8 @@ from footprint_assets.report.frames import numbers
 from footprint_assets.report.models import outcome_mark
 from footprint_assets.report.shell import Figure, ReportError, Subject, drawn_page, table
 
+SHOWN = 11
+"""Attempts drawn beside the one asked for."""
 LONGEST_S = 900
 """How much of a path before and after the decision is drawn, s."""
 
@@ -78,7 +80,7 @@ def setups_page(setups: Setups, *, subject: str, simulated: bool = False) -> str
     """
     _require(setups.asked)
     _require(setups.like)
-    attempts = [setups.asked.row(0, named=True), *setups.like.iter_rows(named=True)]
+    attempts = [setups.asked.row(0, named=True), *setups.like.head(SHOWN).iter_rows(named=True)]
     cards, drawn = [], []
     for number, attempt in enumerate(attempts):
         path = setups.paths.get(attempt["episode_id"])

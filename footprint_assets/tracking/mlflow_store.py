@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from footprint_assets.errors import ExtraMissing
 from footprint_assets.tracking.run import TrackedRun, turn
@@ -31,8 +30,6 @@ ENVIRONMENT = {
 """What MLflow reads from the environment, where nobody has set it otherwise."""
 MOST_AT_ONCE = 100
 """Parameters, tags and metrics MLflow takes in one call."""
-
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -81,21 +78,22 @@ def _write(mlflow: ModuleType, client: Any, experiment: str, run: TrackedRun) ->
     tags = {IDENTITY: run.identity, **run.facts}
     made = client.create_run(experiment, run_name=run.name, tags={IDENTITY: run.identity})
     run_id = made.info.run_id
-    for some in _chunks(tags):
-        client.log_batch(run_id, tags=[entities.RunTag(*pair) for pair in some])
-    for some in _chunks(run.params):
-        client.log_batch(run_id, params=[entities.Param(*pair) for pair in some])
-    for some in _chunks(run.metrics):
-        client.log_batch(run_id, metrics=[entities.Metric(*pair, now, 0) for pair in some])
+    own_tags = [entities.RunTag(*pair) for pair in tags.items()]
+    params = [entities.Param(*pair) for pair in run.params.items()]
+    metrics = [entities.Metric(*pair, now, 0) for pair in run.metrics.items()]
+    for some in _chunks(own_tags):
+        client.log_batch(run_id, tags=some)
+    for some in _chunks(params):
+        client.log_batch(run_id, params=some)
+    for some in _chunks(metrics):
+        client.log_batch(run_id, metrics=some)
     for name, text in run.texts.items():
         client.log_text(run_id, text, name)
     client.set_terminated(run_id, "FINISHED")
 
 
-def _chunks(values: Mapping[str, _Item]) -> Iterator[Sequence[tuple[str, _Item]]]:
-    items = iter(values.items())
-    while some := tuple(islice(items, MOST_AT_ONCE)):
-        yield some
+def _chunks(entities: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (entities[first : first + MOST_AT_ONCE] for first in range(0, len(entities), MOST_AT_ONCE))
 
 
 def _mlflow() -> ModuleType:

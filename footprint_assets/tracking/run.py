@@ -78,12 +78,18 @@ class TrackedRun:
 
     def published(self) -> TrackedRun:
         """The run as it may leave the process: no secrets in its texts, no number that is not one."""
-        texts = {
-            group: {name: redact(text) for name, text in sorted(getattr(self, group).items())}
-            for group in ("params", "tags", "texts")
-        }
         known = {name: value for name, value in sorted(self.metrics.items()) if math.isfinite(value)}
-        return replace(self, metrics=known, **texts)
+        return replace(
+            self,
+            params=_without_secrets(self.params),
+            metrics=known,
+            tags=_without_secrets(self.tags),
+            texts=_without_secrets(self.texts),
+        )
+
+
+def _without_secrets(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: redact(text) for name, text in sorted(texts.items())}
 
 
 class Tracker(Protocol):

@@ -59,7 +59,7 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]
     """February teaches March, both teach April; and the same where all but the first trade date of April is another."""
     root = tmp_path_factory.mktemp("months")
     one, other = (settings_of(root / name, models=SMALL, judging=JUDGING) for name in ("one", "other"))
-    before = [*first_sessions("2024-02", 6), *first_sessions("2024-03", 6)]
+    before = [*first_sessions("2024-02", 5), *first_sessions("2024-03", 3)]
     publish(Lake(one.lake_root), signals([*before, *DAYS], edge=2.0))
     for month in (FEBRUARY, MARCH):
         make(one, BY_KEY[TRAINING_SET], month)

@@ -36,14 +36,14 @@ def times(labels):
 def test_purged_rows_are_those_of_purgedcv():
     purgedcv = package("purgedcv")
     purged = 0
-    for seed in range(100):
+    for seed in range(60):
         labels, test = irregular(seed)
         test[0] = True
         train = np.flatnonzero(~test)
         kept = purgedcv.purge(train, np.flatnonzero(test), *times(labels))
         assert kept.tolist() == np.flatnonzero(~test & ~overlapping(labels, test)).tolist()
         purged += train.size - kept.size
-    assert purged > 250
+    assert purged > 150
 
 
 @pytest.mark.parametrize("tested", [1, 2, 3])

@@ -15,6 +15,7 @@ import pytest
 from footprint_assets.report import ModelTables, ReportError, Setups, model_page, setups_page
 from footprint_assets.report.diagrams import Axis, Curve, Point, covering, figure, two_sided_bar
 from footprint_assets.report.markdown import as_html
+from footprint_assets.report.picture import LONGEST_MARKDOWN, as_markdown, reliability_picture
 from footprint_assets_tests.report.conftest import Chromium
 from footprint_assets_tests.report.model_frames import HOSTILE, model_tables, report, setups
 
@@ -65,6 +66,14 @@ def test_an_axis_holds_every_band_and_has_round_ticks() -> None:
 def test_a_two_sided_bar_grows_from_the_middle() -> None:
     assert "left:50.0%;width:25.0%" in two_sided_bar(1.0, 2.0)
     assert "left:0.0%;width:50.0%" in two_sided_bar(-3.0, 2.0)
+
+
+def test_the_picture_of_a_calibration_fits_where_dagster_shows_it() -> None:
+    bins = [report().filter(pl.col("measure") == "reliability")] * 2
+    drawn = reliability_picture(pl.concat(bins)[:15])
+    assert drawn.count("h0") == 15
+    assert len(as_markdown("ES", drawn)) <= LONGEST_MARKDOWN
+    assert reliability_picture(report().filter(pl.col("measure") == "auc")) == ""
 
 
 def test_markdown_stays_text_where_it_would_be_html_or_an_address() -> None:
@@ -163,17 +172,23 @@ def test_hostile_names_are_text(chromium: Chromium) -> None:
 def test_a_browser_draws_every_path_in_the_colour_of_its_outcome(chromium: Chromium, dark: bool) -> None:
     script = """
     const rgb = (name) => Page.colour(name).match(/\\d+/g).join(",");
-    const count = (card, name) => {
-      let found = 0;
+    // Every canvas is read once: the browser warns of more.
+    const colours = (card) => {
+      const found = {};
       for (const canvas of document.querySelectorAll(`#card-${card} canvas`)) {
         if (!canvas.width || !canvas.height) continue;
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-        for (let k = 0; k < pixels.length; k += 4)
-          if (`${pixels[k]},${pixels[k + 1]},${pixels[k + 2]}` === rgb(name)) found++;
+        for (let k = 0; k < pixels.length; k += 4) {
+          const key = `${pixels[k]},${pixels[k + 1]},${pixels[k + 2]}`;
+          found[key] = (found[key] ?? 0) + 1;
+        }
       }
       return found;
     };
-    const look = () => [count(1, "break"), count(2, "bounce"), count(1, "bounce"), count(0, "gap")];
+    const look = () => {
+      const [asked, broke, bounced] = [0, 1, 2].map(colours);
+      return [broke[rgb("break")] ?? 0, bounced[rgb("bounce")] ?? 0, broke[rgb("bounce")] ?? 0, asked[rgb("gap")] ?? 0];
+    };
     const before = look();
     document.getElementById("theme").click();
     await settled();
