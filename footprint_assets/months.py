@@ -79,6 +79,14 @@ class MonthTable(Table[MonthScope]):
     months_back: Mapping[str, MonthsBack] = field(default_factory=dict)
 
     @property
+    def comes_after(self) -> set[str]:
+        """As Dagster orders steps: a look-back's table of the month itself comes before, and where it fails nothing follows.
+
+        Begun before it, a model would be published or not by who is faster, and later months would read it or not.
+        """
+        return {*self.inputs.values(), *self.lookback.values()} - {self.key}
+
+    @property
     def description(self) -> str:
         """What a row is, and what the function says of itself: one function may give the tables of several heads."""
         return f"{self.contract.doc}\n\n{super().description}"

@@ -191,7 +191,7 @@ def _needs(passes: Sequence[Pass], present: Set[str]) -> dict[str, set[str]]:
     """What each pass waits for, by the key of its first table: passes by that of theirs, tables made elsewhere."""
     place = {table.key: together[0].key for together in passes for table in together}
     return {
-        together[0].key: {place.get(key, key) for key in together[0].inputs.values() if key not in present}
+        together[0].key: {place.get(key, key) for key in together[0].comes_after if key not in present}
         for together in passes
     }
 

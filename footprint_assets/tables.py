@@ -311,6 +311,11 @@ class Table(ABC, Generic[S]):
         return self.together or (self.key,)
 
     @property
+    def comes_after(self) -> set[str]:
+        """Dataset keys of what must be published, by the same run or before, when this pass begins."""
+        return set(self.inputs.values())
+
+    @property
     def description(self) -> str:
         """What a row is, where a pass gives several tables, and what the function says of itself."""
         words = [self.contract.doc] if self.together else []

@@ -197,3 +197,14 @@ def test_the_training_set_has_the_features_of_the_allow_list_in_its_order() -> N
     contract = contracts.load(KEY)
     assert contract.columns_of_kind("feature") == allowed().names
     assert {contract.field(name).physical for name in allowed().names} == {"float32"}
+
+
+def test_a_month_whose_own_table_fails_is_read_by_nothing_that_looks_back_at_it() -> None:
+    @month_asset(
+        "ml.future.example",
+        days={"by_day": SIGNALS},
+        earlier={"rows": (KEY, 2), "before": ("ml.future.example", 1)},
+    )
+    def example(scope, by_day, rows, before): ...
+
+    assert example.comes_after == {SIGNALS, KEY}

@@ -124,7 +124,7 @@ def test_a_date_that_is_stale_is_run_again(own_market: Settings, instance: dg.Da
 
 
 def test_the_daily_schedule_ticks_on_the_mornings_after_weekdays_in_new_york_time() -> None:
-    daily, scrub = build_schedules(AutomationSettings())
+    daily, scrub, _ = build_schedules(AutomationSettings())
     start = dt.datetime(2025, 3, 6, tzinfo=cme.NEW_YORK)  # clocks go forward on the 9th
 
     def first(schedule: dg.ScheduleDefinition, count: int) -> list[str]:
