@@ -223,7 +223,11 @@ class Held:
         return rows.select(columns) if columns else rows
 
     def frames(
-        self, *, columns: Sequence[str] | None = None, part: int = 0, span: Span | None = None
+        self,
+        symbol: str | None = None,
+        columns: Sequence[str] | None = None,
+        part: int = 0,
+        span: Span | None = None,
     ) -> Iterator[pl.DataFrame]:
         yield self.frame(
             columns=columns

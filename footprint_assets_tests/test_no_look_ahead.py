@@ -44,6 +44,9 @@ MINUTE_NS = 60 * 10**9
 FIRST_HOURS = "gold.future.market_by_price_10_first3h"
 SESSION_LEVELS = "silver.future.session_levels"
 WITH_LABELS = {levels.OUTCOMES, "gold.future.levels_signals", "gold.future.setup_vectors"}
+MONTHS_WITH_LABELS = {
+    f"ml.future.{name}" for name in ("training_set", "retrieval_index", "out_of_fold", "predictions")
+}
 
 
 @pytest.fixture(scope="module")
@@ -164,11 +167,12 @@ def test_no_attempt_is_made_at_a_level_before_it_is_known(sample: Market) -> Non
 def test_only_the_tables_for_training_hold_labels() -> None:
     assert {
         key for key in contracts.all_keys() if contracts.load(key).columns_of_kind("label")
-    } == WITH_LABELS
+    } == WITH_LABELS | MONTHS_WITH_LABELS
 
 
 def test_no_label_and_nothing_that_looks_beyond_the_decision_is_a_feature() -> None:
-    labels = {name for key in WITH_LABELS for name in contracts.load(key).columns_of_kind("label")}
+    labelled = WITH_LABELS | MONTHS_WITH_LABELS
+    labels = {name for key in labelled for name in contracts.load(key).columns_of_kind("label")}
     looks_ahead = labels | {*FORWARD_COLUMNS, "label_end_ts"}
     for key in contracts.all_keys():
         features = set(contracts.load(key).columns_of_kind("feature"))

@@ -165,7 +165,12 @@ def test_the_deadline_stands_on_gold_and_comes_after_the_daily_run() -> None:
     }
 
     assert {key.path[0] for key, policy in policies.items() if policy} == {"gold"}
-    assert {key.path[0] for key, policy in policies.items() if not policy} == {"bronze", "silver", "page"}
+    assert {key.path[0] for key, policy in policies.items() if not policy} == {
+        "bronze",
+        "silver",
+        "page",
+        "ml",
+    }
     (policy,) = {policy for policy in policies.values() if policy}
     assert isinstance(policy, CronFreshnessPolicy)
     assert (policy.deadline_cron, policy.timezone) == ("0 9 * * TUE-SAT", "America/New_York")
