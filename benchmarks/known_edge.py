@@ -198,7 +198,7 @@ def _simulate(folder: Path, days: Sequence[dt.date], records: int, mode: str) ->
     from footprint_assets.sample.edge import ATTEMPTS_FILE
 
     if not (folder / ATTEMPTS_FILE).exists():
-        write_sample(folder, days[0], days[-1], records, roots=("ES",), mode=mode)  # type: ignore[arg-type]
+        write_sample(folder, days[0], days[-1], records, roots=("ES",), mode=mode)  # type: ignore[arg-type]  # one of the choices of the command
 
 
 def make_lake(folder: Path, days: Iterable[dt.date]) -> None:
@@ -263,6 +263,6 @@ def _planted_rows(folder: Path, days: Sequence[dt.date]) -> tuple[pl.DataFrame, 
     return found.drop("drawn"), {
         "attempts": planted.height,
         "found": found.height / planted.height,
-        "as_drawn": float((found["drawn"] == found["outcome"].cast(pl.String)).mean()),  # type: ignore[arg-type]
+        "as_drawn": float((found["drawn"] == found["outcome"].cast(pl.String)).mean()),  # type: ignore[arg-type]  # a share, whatever polars calls it
         "other_episodes": rows.height - found.height,
     }
