@@ -401,10 +401,14 @@ def validate(
 
 @app.command()
 def scrub(start: Start = None, end: End = None, as_json: Json = False) -> None:
-    """Compare every byte of the lake with its manifests; exit code 1 where one differs."""
+    """Compare every byte of the lake with its manifests; exit code 1 where one differs, or where nothing is there."""
     from footprint_assets.resources import Workbench
 
-    damaged = [vars(finding) for finding in Workbench(_settings()).lake.scrub(start=start, end=end)]
+    lake = Workbench(_settings()).lake
+    if not lake.tables():
+        console.problem(f"Nothing is published in {lake.root}.")
+        raise typer.Exit(1)
+    damaged = [vars(finding) for finding in lake.scrub(start=start, end=end)]
     if as_json:
         console.line(json.dumps(damaged, indent=2, default=str))
     elif damaged:
@@ -428,7 +432,10 @@ def status(start: Start = None, end: End = None, as_json: Json = False) -> None:
         console.line(json.dumps(dates | months, indent=2))
         return
     if not dates and not months:
-        console.line("No trade date is published or covered by the drop folder.")
+        folder = bench.settings.dbn_dir.resolve()
+        console.line(
+            f"No trade date is published in {bench.lake.root} or covered by the drop folder {folder}."
+        )
         return
     shown: tuple[State, ...] = ("current", "empty", "stale", "missing")
     console.table(
@@ -446,8 +453,12 @@ def show(
     table: Annotated[
         str, typer.Argument(help="A table such as silver.future.footprint_bar, or a Parquet file.")
     ],
-    date: Annotated[dt.date | None, _date_option("Trade date; the newest by default.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="One contract, such as ESU4.")] = None,
+    date: Annotated[
+        dt.date | None, _date_option("Trade date, or a day of the month; the newest by default.")
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="One contract, such as ESU4, or root of a table of months, such as ES.")
+    ] = None,
     head: Annotated[int | None, typer.Option(min=1, help="First rows.")] = None,
     tail: Annotated[int | None, typer.Option(min=1, help="Last rows.")] = None,
     schema: Annotated[
