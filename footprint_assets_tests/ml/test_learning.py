@@ -125,10 +125,14 @@ def test_what_is_said_of_a_month_is_what_its_models_say_of_its_rows(learned: Set
 def test_the_trade_dates_right_before_a_month_do_not_teach_it(learned: Settings) -> None:
     scope = MonthScope(MARCH, Workbench(learned))
     assert embargo(scope) == [dt.date(2024, 2, 29)]
-    three = learned.model_copy(update={"models": SMALL.model_copy(update={"embargo_sessions": 30})})
+    none, many = (
+        learned.model_copy(update={"models": SMALL.model_copy(update={"embargo_sessions": sessions})})
+        for sessions in (0, 30)
+    )
+    assert embargo(MonthScope(MARCH, Workbench(none))) == []
 
     with pytest.raises(TooFewSessions):
-        make(three, DIRECTION, MARCH)
+        make(many, DIRECTION, MARCH)
 
 
 def test_a_month_is_a_split_of_the_walk_forward(learned: Settings) -> None:
