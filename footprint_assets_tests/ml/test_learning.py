@@ -24,6 +24,7 @@ from footprint_assets.ml.calibration import OneClass
 from footprint_assets.ml.features import FeaturesDiffer, NothingKnown, allowed
 from footprint_assets.ml.heads import HEADS, train
 from footprint_assets.ml.splits import Labels, TooFewSessions, walk_forward
+from footprint_assets.ml.training import training_rows
 from footprint_assets.months import MonthScope, month_of, months_before
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import ModelSettings, RetrievalSettings, Settings
@@ -96,6 +97,23 @@ def learned(learned_once: Path, tmp_path: Path) -> Settings:
     """A copy of it, to be changed."""
     shutil.copytree(learned_once, tmp_path / "market")
     return settings_of(tmp_path / "market", models=SMALL)
+
+
+def test_an_episode_whose_horizon_was_not_observed_whole_teaches_nothing() -> None:
+    """Of such episodes only those that end soon have an outcome: before a gap price would always seem to decide."""
+    whole = signals(first_sessions("2024-05", 2))
+    cut = whole.with_columns(is_complete=pl.int_range(pl.len()) % 3 > 0)
+
+    made, uncut = (training_rows(frame, allowed(), Settings().labels) for frame in (cut, whole))
+
+    seen = cut.sort("session_date", "decision_ts", "episode_id")["is_complete"]
+    assert 0 < seen.sum() < whole.height
+    assert made.filter(seen).equals(uncut.filter(seen))
+    for head in HEADS.values():
+        taught = made.filter(~seen).with_columns(pl.lit(None, pl.Float64).alias("strength_signed_pts"))
+        assert taught.filter(head.rows).is_empty()
+    assert not made.filter(~seen)["label_complete"].any()
+    assert made.filter(~seen)["first_passage_share"].null_count() == made.filter(~seen).height
 
 
 def test_a_model_of_a_month_is_what_the_months_before_it_teach(learned: Settings) -> None:
