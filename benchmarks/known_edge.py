@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from benchmarks.market import DAY
 from benchmarks.measure import measured
 from benchmarks.report import machine, table
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from footprint_assets.tables import LakeTable
 
 SESSIONS, RECORDS = 200, 50_000
+FIRST = dt.date(2023, 9, 5)
 LEARNED, CALIBRATED = 0.6, 0.15
 """Shares of the sessions that models learn from, and that calibrators do."""
 LEVELS = ("PM_HIGH", "PM_LOW", "OR_HIGH", "OR_LOW")
@@ -207,11 +207,11 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def _sessions(count: int) -> list[dt.date]:
-    """Trade dates with a cash session before and up to the day of the other benchmarks."""
+    """The first trade dates with a cash session from ``FIRST`` on: more sessions are the same ones and others after them."""
     from footprint_assets import calendar as cme
 
-    days = cme.sessions(DAY - dt.timedelta(days=2 * count + 20), DAY)
-    return [day for day in days if cme.session(day).rth_open_ns is not None][-count:]
+    days = cme.sessions(FIRST, FIRST + dt.timedelta(days=2 * count + 20))
+    return [day for day in days if cme.session(day).rth_open_ns is not None][:count]
 
 
 def _simulate(folder: Path, days: Sequence[dt.date], records: int, seed: int, mode: str) -> None:

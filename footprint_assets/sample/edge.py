@@ -77,6 +77,7 @@ class Edge:
     Args:
         decided: Of a break or bounce against neither, where all that is shown is usual.
         decided_wall: What ``wall`` adds to it.
+        decided_flow: What ``flow`` adds to it.
         decided_tempo: What ``tempo`` adds to it.
         break_wall: What ``wall`` adds to the log odds of a break against a bounce, which are even where all is usual.
         break_flow: What ``flow`` adds to them.
@@ -85,6 +86,7 @@ class Edge:
 
     decided: float
     decided_wall: float = 0.0
+    decided_flow: float = 0.0
     decided_tempo: float = 0.0
     break_wall: float = 0.0
     break_flow: float = 0.0
@@ -92,7 +94,12 @@ class Edge:
 
     def p_tradeable(self, shown: Shown) -> Float64:
         """Chance of a break or a bounce; float64[attempts]."""
-        return _logistic(self.decided + self.decided_wall * shown.wall + self.decided_tempo * shown.tempo)
+        return _logistic(
+            self.decided
+            + self.decided_wall * shown.wall
+            + self.decided_flow * shown.flow
+            + self.decided_tempo * shown.tempo
+        )
 
     def p_break(self, shown: Shown) -> Float64:
         """Chance that it is a break where it is one of the two; float64[attempts]."""
@@ -102,10 +109,11 @@ class Edge:
 
 
 KNOWN_EDGE = Edge(
-    decided=1.5, decided_wall=-0.35, decided_tempo=1.2, break_wall=-0.6, break_flow=3.5, break_tempo=1.8
-)
-"""Walls hold, aggressors push through, a fast tape breaks: strong for a market, and yet no single feature tells so much that it
-would pass for a leak."""
+    decided=1.5, decided_wall=-0.5, decided_flow=2.0, decided_tempo=1.7,
+    break_wall=-0.6, break_flow=3.8, break_tempo=2.0,
+)  # fmt: skip
+"""Walls hold, aggressors push through, a fast tape decides and breaks: strong for a market, and yet no single feature tells so
+much that it would pass for a leak."""
 NOTHING = Edge(decided=1.5)
 EDGES: dict[Mode, Edge] = {"known-edge": KNOWN_EDGE, "null": NOTHING}
 """The law of each mode but the plain one, in which nobody looks at levels."""

@@ -31,7 +31,10 @@ DAYS = [
 ]
 LEARNED, CALIBRATED, JUDGED = 150, 140, 60
 A_DAY = 60
-SETTINGS = ModelSettings(max_rounds=100, learning_rate=0.1, feature_fraction=0.5, hazard_features=12)
+SETTINGS = ModelSettings(
+    max_rounds=150, learning_rate=0.1, num_leaves=7, feature_fraction=1.0, hazard_features=12
+)
+"""Quick to learn, chosen on markets of other seeds. Of six seeds the AUCs lie GAPS below those of the planted chances."""
 
 
 def market(edge: Edge) -> Judged:
