@@ -289,7 +289,7 @@ FILTERED = Case(
         _milliseconds("nearest by level and time: a whole question, CPU", "ours, a whole question", 3.0),
         cheaper("nearest by level and time: CPU, faiss with a set of rows / ours", "faiss, set of rows", 1.4),
         cheaper(
-            "nearest by level and time: CPU, faiss with a range of rows / ours", "faiss, range of rows", None
+            "nearest by level and time: CPU, faiss with a range of rows / ours", "faiss, range of rows", 1.0
         ),
         cheaper("nearest by level and time: CPU, usearch exact / ours", "usearch exact", None),
         cheaper("nearest by level and time: CPU, numpy / ours", "numpy", None),
