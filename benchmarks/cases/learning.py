@@ -590,9 +590,8 @@ def _table(data: Data, times: float = 1.0) -> tuple[Any, Any]:
     import numpy as np
 
     random = np.random.default_rng(0)
-    rows = round(times * rows_of(data) / 20)
-    width = FEATURES if rows_of(data) == MOST_ROWS else 20
-    x = random.standard_normal((max(rows, 200), width)).astype(np.float32)
+    shape = (round(times * MOST_ROWS / 20), FEATURES) if rows_of(data) == MOST_ROWS else (200, 20)
+    x = random.standard_normal(shape).astype(np.float32)
     odds = 0.4 * x[:, :10].sum(axis=1) / np.sqrt(10) + 0.3 * x[:, 0] * x[:, 1]
     y = (random.random(len(x)) < 1 / (1 + np.exp(-odds))).astype(np.float64)
     x[random.random(x.shape) < 0.05] = np.nan
