@@ -141,7 +141,7 @@ def test_a_wrong_setting_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("FOOTPRINT_ROOTS", "ES")
     said = shell("status")
     assert said.code == 1
-    assert "roots" in said.err
+    assert "FOOTPRINT_ROOTS" in said.err
     assert len(said.err.strip().splitlines()) == 1
 
 
