@@ -133,6 +133,20 @@ def test_an_error_is_one_line_that_helps_and_exit_code_1(
         assert part in said.err
 
 
+def test_a_full_disk_and_a_broken_database_are_told_in_a_line(beside: Shell, tmp_path: Path) -> None:
+    said = beside(f"page session --date {DAY} --symbol ESM5 --out /dev/full")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("DiskRefuses: ")
+    assert "No space left" in said.err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(tmp_path))
+        (tmp_path / "history" / "runs.db").mkdir(parents=True)
+        said = beside("prune-runs --dry-run")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("DagsterStorageRefuses: ")
+    assert len(said.err.splitlines()) == 1
+
+
 def test_a_wrong_setting_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     (shell.folder / ".env").write_text("FOOTPRINT_FOOTPRINT__TICKS_PER_ROW=-1\n")
     said = shell("status")
