@@ -257,8 +257,8 @@ def ablation(scope: MonthScope, rows: TableInput, model: TableInput, earlier: Ta
     for root in rows.symbols():
         head = model_of("direction", model.frame(root))
         retrains = head is not None and settings.judging.retrained_families > 0
-        taught = earlier.frame(root, where=None if retrains else pl.lit(False))
-        taught = taught.filter(~pl.col("session_date").is_in(embargo(scope)))
+        teaches = ~pl.col("session_date").is_in(embargo(scope)) if retrains else pl.lit(value=False)
+        taught = earlier.frame(root, where=teaches)
         yield of_month(
             ABLATION,
             scope,

@@ -166,7 +166,7 @@ def trained(scope: MonthScope, head: Head, root: str, rows: TableInput) -> Batch
     """The model of one head and product."""
     known = known_before(scope, root, rows)
     model = train(head, known, allowed(), scope.settings.models)
-    taught = known.filter(head.rows)["session_date"]
+    taught = known.select(pl.col("session_date").filter(head.rows))["session_date"]
     made = model_rows(model).with_columns(
         month=pl.lit(scope.month),
         symbol=pl.lit(root),
