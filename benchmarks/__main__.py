@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mode", choices=("known-edge", "null"), default="known-edge", help="known-edge: which market"
     )
+    parser.add_argument("--seed", type=int, default=1, help="known-edge: of the market")
     parser.add_argument("--months", type=_number, default=24, help="learning: months")
     parser.add_argument("--episodes", type=_number, default=25_000, help="learning: episodes in all of them")
     parser.add_argument("--threads", type=_number, default=1, help="learning: threads of the boosted trees")
@@ -134,6 +135,7 @@ def _known_edge(arguments: argparse.Namespace) -> None:
         arguments.mode,
         (arguments.sessions or [known_edge.SESSIONS])[0],
         arguments.session_records or known_edge.RECORDS,
+        arguments.seed,
         _tell,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
