@@ -31,7 +31,7 @@ class FeaturesDiffer(FootprintError):  # noqa: N818 - names the fact a reader me
 
 
 class NothingKnown(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """No feature has a value in any row."""
+    """No feature has a value in any row, or none that differs between rows."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,21 @@ def require_known(x: Float32) -> None:
     if not np.isfinite(x).any():
         raise NothingKnown(
             "No feature has a value in any row.",
+            where={"rows": x.shape[0], "features": x.shape[1]},
+            remedy="footprint-assets show gold.future.levels_signals shows the rows.",
+        )
+
+
+def require_told_apart(x: Float32) -> None:
+    """Refuse a matrix whose rows are all alike.
+
+    Raises:
+        NothingKnown: No column has two values; what is unknown is none.
+    """
+    low, high = (end.reduce(x, axis=0, initial=np.nan) for end in (np.fmin, np.fmax))
+    if not np.any(low < high):
+        raise NothingKnown(
+            "No feature has two different values: nothing tells the rows apart.",
             where={"rows": x.shape[0], "features": x.shape[1]},
             remedy="footprint-assets show gold.future.levels_signals shows the rows.",
         )

@@ -21,7 +21,7 @@ import polars as pl
 from footprint_assets.errors import ExtraMissing
 from footprint_assets.kernels.labels import average_uniqueness
 from footprint_assets.ml.calibration import OneClass
-from footprint_assets.ml.features import FeatureList, FeaturesDiffer, matrix, require_known
+from footprint_assets.ml.features import FeatureList, FeaturesDiffer, matrix, require_told_apart
 from footprint_assets.ml.splits import Labels, Split, TooFewSessions, hold_out
 from footprint_assets.settings import ModelSettings
 
@@ -221,7 +221,7 @@ def train(head: Head, rows: pl.DataFrame, features: FeatureList, settings: Model
     Raises:
         TooFewSessions: The rows span fewer trade dates than the settings ask for.
         OneClass: All rows have the same outcome.
-        NothingKnown: No feature has a value.
+        NothingKnown: No feature has two different values.
         FeaturesDiffer: The rows lack a feature.
         ExtraMissing: LightGBM is not installed.
     """
@@ -243,7 +243,7 @@ def train(head: Head, rows: pl.DataFrame, features: FeatureList, settings: Model
     _require_two(head, y)
     weight = average_uniqueness(labels.start_ns, labels.end_ns)
     x = matrix(rows, features.names, facts["row"].cast(pl.Int64).to_numpy())
-    require_known(x)
+    require_told_apart(x)
     split = hold_out(labels, share=settings.holdout_share, embargo_sessions=settings.embargo_sessions)
     lesson, names = _Lesson(x, y, weight / weight.mean()), features.names
     if head.name == "time_to_threshold":

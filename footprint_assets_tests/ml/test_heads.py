@@ -117,9 +117,10 @@ def test_a_model_says_what_it_cannot_do(known):
         train(head, few, FEATURES, SETTINGS)
     with pytest.raises(OneClass, match="head=direction"):
         train(head, known.filter(pl.col("outcome") != "BOUNCE"), FEATURES, SETTINGS)
-    empty = known.with_columns(pl.lit(None, pl.Float32).alias(name) for name in FEATURES.names)
-    with pytest.raises(NothingKnown):
-        train(head, empty, FEATURES, SETTINGS)
+    for nothing in (None, 1.0):
+        empty = known.with_columns(pl.lit(nothing, pl.Float32).alias(name) for name in FEATURES.names)
+        with pytest.raises(NothingKnown):
+            train(head, empty, FEATURES, SETTINGS)
     with pytest.raises(FeaturesDiffer, match="first=bar5s_ofi_x2"):
         train(head, known.drop("bar5s_ofi_x2"), FEATURES, SETTINGS)
 
