@@ -17,7 +17,7 @@ demo: $(READY) ## simulated market -> lake -> audit -> one HTML page
 	$(BIN)/footprint-assets demo
 
 test: $(READY) ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## style, types and the one-way arrows between the rooms
 	$(BIN)/ruff check .
