@@ -15,10 +15,12 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-THREADS: Final = int(os.environ.get("FOOTPRINT_THREADS") or min(2, os.cpu_count() or 1))
+_ASKED: Final = os.environ.get("FOOTPRINT_THREADS", "")
+THREADS: Final = int(_ASKED) if _ASKED.isdecimal() else min(2, os.cpu_count() or 1)
 """Threads a process works with: 2 for one trade date after the other, 1 where every core has a process of its own.
 
-``FOOTPRINT_THREADS`` says otherwise. Like the threads of polars it belongs to the process, so it is no setting.
+``FOOTPRINT_THREADS`` says otherwise (`settings` refuses what is no number). Like the threads of polars it belongs to the
+process, so it is no setting.
 """
 
 _END: Final = object()

@@ -204,7 +204,7 @@ _SESSION: _Json = {
 _COMPLETE: _Json = {
     "name": "label_complete",
     "type": "boolean",
-    "doc": "The outcome is not UNDEFINED: the row can teach and be judged.",
+    "doc": "The outcome is not UNDEFINED, which it is too where the primary horizon was not observed whole: the row can teach and be judged.",
     "unit": "none",
     "kind": "meta",
 }

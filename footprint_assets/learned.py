@@ -20,6 +20,7 @@ from footprint_assets.ml import calibrators
 from footprint_assets.ml.artefacts import model_of
 from footprint_assets.ml.features import FeaturesDiffer, allowed
 from footprint_assets.ml.heads import HEADS, Head, Model
+from footprint_assets.ml.promotion import in_use
 from footprint_assets.ml.retrieval import Index
 from footprint_assets.ml.retrieval_rows import index_of
 from footprint_assets.resources import Workbench
@@ -58,18 +59,16 @@ class Learned:
     root: str
 
     def champions(self) -> dict[str, InUse]:
-        """The model in use of every head that has one: what the last month before decided.
+        """The model in use of every head that has one, as the last month before wrote it down.
 
-        Raises:
-            PartitionMissing: A model in use is not in the lake.
+        The month it was made for may have been learned again since: that model was never judged.
         """
         month = newest(self.bench.lake, CHAMPION, self.root, before=self.month)
         if month is None:
             return {}
-        chosen = self.rows(CHAMPION, month).filter(pl.col("champion_month").is_not_null())
-        made = dict(chosen.select(pl.col("head").cast(pl.String), "champion_month").iter_rows())
-        found = {head: (month, self.model(HEADS[head], month)) for head, month in sorted(made.items())}
-        return {head: InUse(month, model) for head, (month, model) in found.items() if model is not None}
+        rows = {str(row["head"]): row for row in self.rows(CHAMPION, month).iter_rows(named=True)}
+        found = {name: in_use(HEADS[name].name, row) for name, row in sorted(rows.items())}
+        return {name: InUse(one.month, one.model) for name, one in found.items() if one is not None}
 
     def model(self, head: Head, month: dt.date) -> Model | None:
         """The model that was made of a head for a month; ``None`` where too little was known to train one.

@@ -17,6 +17,7 @@ from footprint_assets import contracts, gold_contracts
 from footprint_assets.lake import Manifest
 from footprint_assets.report import picture
 from footprint_assets.report.frames import eastern
+from footprint_assets.report.session import PROFILE_COLUMNS
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import AnyTable
 
@@ -44,19 +45,7 @@ CARDS = "ml.future.model_card"
 Draw = tuple[tuple[str, ...] | None, Callable[[pl.DataFrame], str]]
 _PICTURES: dict[str, Draw] = {
     "silver.future.ohlcv": (("bar_ts", "interval", "open", "high", "low", "close"), picture.price_picture),
-    "silver.future.volume_profile_price": (
-        (
-            "profile_type",
-            "price_tick",
-            "price",
-            "bid_volume",
-            "ask_volume",
-            "total_volume",
-            "is_poc",
-            "is_in_value_area",
-        ),
-        picture.profile_picture,
-    ),
+    "silver.future.volume_profile_price": (PROFILE_COLUMNS, picture.profile_picture),
     "silver.future.session_levels": (
         ("level_name", "level_class", "level_price", "valid_from_ts"),
         lambda rows: picture.levels_picture(rows, LEVEL_CLASSES),

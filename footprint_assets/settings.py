@@ -8,6 +8,9 @@ configuration hash, so a changed constant recomputes exactly the tables that dep
 from __future__ import annotations
 
 import datetime as dt
+import difflib
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
@@ -19,13 +22,30 @@ from pydantic import (
     PositiveInt,
     RootModel,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
+from footprint_assets.errors import FootprintError
+from footprint_assets.guard import TOKEN
+
+PREFIX, NESTED, DOTENV = "FOOTPRINT_", "__", ".env"
+THREADS = f"{PREFIX}THREADS"
+"""Threads of a process (`background`); no setting, for no number depends on it."""
 NANOS_PER_SECOND = 1_000_000_000
 PRICE_SCALE = 1_000_000_000
 """DBN prices are int64 in units of 1e-9 points."""
+
+
+class SettingsRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
+    """A setting in the environment or ``.env`` is not valid, or there is none of that name."""
 
 
 class _Group(BaseModel):
@@ -671,7 +691,7 @@ class Settings(BaseSettings):
     """The settings of one run of the project."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FOOTPRINT_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter=NESTED, env_file=DOTENV, extra="ignore", frozen=True
     )
 
     lake_root: Path = Field(Path("data/lake"), description="Where the Parquet lake lives.")
@@ -704,5 +724,58 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_env(cls) -> Settings:
-        """Read the settings from the environment and ``.env``."""
-        return cls()
+        """Read the settings from the environment and ``.env``.
+
+        Raises:
+            SettingsRefused: A value is not valid, or a variable with our prefix names no setting.
+        """
+        given = {**EnvSettingsSource(cls).env_vars, **DotEnvSettingsSource(cls).env_vars}
+        _require_known({name.upper(): value or "" for name, value in given.items()})
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = PREFIX + NESTED.join(part for part in first["loc"] if isinstance(part, str)).upper()
+            if first["type"] == "extra_forbidden":
+                raise _no_such(name) from error
+            raise SettingsRefused(
+                f"{name} is not valid: {first['msg']}.",
+                where={"value": first["input"]},
+                remedy="correct the environment or .env; docs/settings.md lists every setting.",
+            ) from error
+        except SettingsError as error:
+            field = "".join(re.findall(r'field "(\w+)"', str(error))).upper()
+            raise SettingsRefused(
+                f"A value of {PREFIX}{field} cannot be read: lists and groups are written as JSON.",
+                remedy="write it like FOOTPRINT_LEVELS__PIPELINES='[\"PM_HIGH\"]'; docs/settings.md lists every setting.",
+            ) from error
+
+
+def _require_known(given: Mapping[str, str]) -> None:
+    """Refuse what would be passed over without a word: the lake would be another one, or a number the default."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {THREADS, TOKEN}
+    for name in given:
+        if name.startswith(PREFIX) and name.partition(NESTED)[0] not in known:
+            raise _no_such(name)
+    threads = given.get(THREADS) or "1"
+    if not (threads.isdecimal() and int(threads)):
+        raise SettingsRefused(
+            f"{THREADS} is no number of threads.", where={"value": threads}, remedy="set 1 or 2, or unset it."
+        )
+
+
+def _no_such(name: str) -> SettingsRefused:
+    near = difflib.get_close_matches(name, [THREADS, TOKEN, *_variables(Settings, PREFIX)], n=1)
+    return SettingsRefused(
+        f"There is no setting {name}.",
+        remedy=f"did you mean {near[0]}?" if near else "docs/settings.md lists every setting.",
+    )
+
+
+def _variables(group: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The variables that set a group."""
+    for name, field in group.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _variables(field.annotation, f"{prefix}{name.upper()}{NESTED}")
+        else:
+            yield f"{prefix}{name.upper()}"

@@ -531,7 +531,8 @@ class _Filling:
 def sessions_before(day: dt.date, count: int) -> tuple[dt.date, ...]:
     """The ``count`` sessions before a trade date, oldest first, as far as the lake's calendar reaches."""
     start = max(cme.PARTITION_START, day - dt.timedelta(days=2 * count + 10))
-    return tuple(cme.sessions(start, day - dt.timedelta(days=1))[-count:]) if start < day else ()
+    earlier = cme.sessions(start, day - dt.timedelta(days=1)) if start < day else []
+    return tuple(earlier[max(len(earlier) - count, 0) :])
 
 
 def each_contract(

@@ -20,7 +20,7 @@ pytest.importorskip("lightgbm", reason="boosted trees come with the [ml] extra")
 from footprint_assets import contracts
 from footprint_assets.asked import Prediction, Similar, predict, similar
 from footprint_assets.assets import MONTH_TABLES
-from footprint_assets.assets.judging import ABLATION, CALIBRATOR
+from footprint_assets.assets.judging import ABLATION, CALIBRATOR, CHAMPION
 from footprint_assets.attempts import Attempt, NoSuchAttempt, find_attempt
 from footprint_assets.calendar import NEW_YORK, MarketClosed
 from footprint_assets.gold_contracts import MODELS, TRAINING_SET
@@ -187,7 +187,8 @@ class TestAttempt:
             find_attempt(bench, ASKED, "PM_HIGH", dt.time(19), "ES")
 
     @pytest.mark.parametrize(
-        ("level", "root", "says"), [("PM_LOW", "ES", "no attempt"), ("PM_HIGH", "NQ", "no contract of NQ")]
+        ("level", "root", "says"),
+        [("PM_LOW", "ES", "no attempt.* this trade date: PM_HIGH"), ("PM_HIGH", "NQ", "no contract of NQ")],
     )
     def test_another_level_or_root_is_said(self, bench: Workbench, level: str, root: str, says: str) -> None:
         with pytest.raises(NoSuchAttempt, match=says):
@@ -274,16 +275,30 @@ class TestPredict:
         assert alone.row["chances_from"] == "retrieval"
         assert alone.row["retrieval_p_break"] == told.row["retrieval_p_break"]
 
-    @pytest.mark.parametrize("key", [MODELS["direction"], CALIBRATOR, "ml.future.retrieval_index"])
+    @pytest.mark.parametrize(
+        ("key", "column"),
+        [
+            (CHAMPION, "champion_features_sha256"),
+            (CALIBRATOR, "features_sha256"),
+            ("ml.future.retrieval_index", "features_sha256"),
+        ],
+    )
     def test_what_was_made_for_other_features_is_refused(
-        self, own: Workbench, attempt: Attempt, key: str
+        self, own: Workbench, attempt: Attempt, key: str, column: str
     ) -> None:
-        restate(own, key, rows(own.lake, key, APRIL)["ES"].with_columns(features_sha256=pl.lit("0" * 64)))
+        restate(own, key, rows(own.lake, key, APRIL)["ES"].with_columns(pl.lit("0" * 64).alias(column)))
         with pytest.raises(FeaturesDiffer):
             predict(own, attempt)
 
+    def test_a_model_in_use_is_the_one_that_was_judged_though_its_month_was_learned_again(
+        self, own: Workbench, attempt: Attempt, told: Prediction
+    ) -> None:
+        for head, key in MODELS.items():
+            restate(own, key, rows(own.lake, key, APRIL)["ES"].with_columns(text=pl.lit(f"not {head}")))
+        assert predict(own, attempt).row == told.row
+
     def test_a_tampered_model_is_refused(self, own: Workbench, attempt: Attempt) -> None:
-        folder = own.lake.layout.partition(MODELS["direction"], APRIL, "ES")
+        folder = own.lake.layout.partition(CHAMPION, APRIL, "ES")
         (file,) = folder.glob("*.parquet")
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from footprint_assets.settings import Settings
+from footprint_assets.settings import Settings, SettingsRefused
 from footprint_assets.table_docs import settings_page
 
 LINE = re.compile(r"^\| `(FOOTPRINT_\w+)` \| `(.*)` \| (.*) \|$", re.MULTILINE)
@@ -97,7 +97,31 @@ def test_a_value_that_makes_no_sense_is_refused(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError):
+    with pytest.raises(SettingsRefused, match=name):
+        Settings.from_env()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("FOOTPRINT_LAKE_ROT", "elsewhere", "did you mean FOOTPRINT_LAKE_ROOT"),
+        ("FOOTPRINT_LAKE__ROOT", "elsewhere", "did you mean FOOTPRINT_LAKE_ROOT"),
+        ("FOOTPRINT_INGEST__MAX_FILE_BITES", "1", "did you mean FOOTPRINT_INGEST__MAX_FILE_BYTES"),
+        ("FOOTPRINT_ROOTS", "ES", "FOOTPRINT_ROOTS cannot be read: .* JSON"),
+        ("FOOTPRINT_THREADS", "many", "no number of threads"),
+        ("FOOTPRINT_THREADS", "0", "no number of threads"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused_with_what_was_meant(
+    name: str, value: str, says: str, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt lake would be another lake."""
+    with monkeypatch.context() as patch:
+        patch.setenv(name, value)
+        with pytest.raises(SettingsRefused, match=says):
+            Settings.from_env()
+    (nowhere / ".env").write_text(f"{name}={value}\n")
+    with pytest.raises(SettingsRefused, match=says):
         Settings.from_env()
 
 

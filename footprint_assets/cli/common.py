@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from footprint_assets.settings import Settings
 
 
-class SettingsRefused(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """A setting in the environment or ``.env`` is not valid."""
-
-
 class NothingToRun(FootprintError):  # noqa: N818 - names the fact a reader meets
     """The dates asked for hold no session, or the drop folder covers none."""
 
@@ -80,27 +76,11 @@ def settings_of_environment() -> Settings:
     """The settings of the environment and ``.env``.
 
     Raises:
-        SettingsRefused: One of them is not valid.
+        SettingsRefused: One of them is not valid, or names no setting.
     """
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
     from footprint_assets.settings import Settings
 
-    try:
-        return Settings.from_env()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "FOOTPRINT_" + "__".join(part for part in first["loc"] if isinstance(part, str)).upper()
-        raise SettingsRefused(
-            f"{name} is not valid: {first['msg']}.",
-            where={"value": first["input"]},
-            remedy="correct the environment or .env; docs/settings.md lists every setting.",
-        ) from error
-    except SettingsError as error:
-        raise SettingsRefused(
-            f"A setting cannot be read: {error}.", remedy="lists and groups are written as JSON."
-        ) from error
+    return Settings.from_env()
 
 
 def attempt_asked(date: dt.date, level: str, time: dt.time, root: str) -> tuple[Workbench, Attempt]:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-CONTRACTS_DIR = Path(__file__).resolve().parents[2] / "contracts"
+_INSTALLED = Path(__file__).resolve().with_name("files")
+CONTRACTS_DIR = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).resolve().parents[2] / "contracts"
+"""The contracts: those of a checkout stand beside the package, a wheel takes them along (`setup.py`)."""
 
 
 class ContractError(FootprintError):

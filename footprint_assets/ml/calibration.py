@@ -128,12 +128,13 @@ def _logistic(columns: list[Float64], target: Float64, weight: Float64) -> tuple
 
 
 def _newton(x: Float64, target: Float64, weight: Float64) -> Float64:
+    """Sums over rows are NumPy's own: those of the linear algebra library depend on its number of threads."""
     beta = np.zeros(x.shape[1])
     loss = _loss(x, target, weight, beta)
     for _ in range(_STEPS):
-        p = 1.0 / (1.0 + np.exp(-x @ beta))
-        gradient = x.T @ (weight * (p - target))
-        curvature = (x * (weight * p * (1.0 - p))[:, None]).T @ x + 1e-12 * np.eye(x.shape[1])
+        p = 1.0 / (1.0 + np.exp(-np.einsum("rk,k->r", x, beta)))
+        gradient = np.einsum("rk,r->k", x, weight * (p - target))
+        curvature = np.einsum("rk,r,rl->kl", x, weight * p * (1.0 - p), x) + 1e-12 * np.eye(x.shape[1])
         step = np.linalg.solve(curvature, gradient)
         while (new := _loss(x, target, weight, beta - step)) > loss + _CLOSE * abs(loss):
             step /= 2.0
@@ -144,5 +145,5 @@ def _newton(x: Float64, target: Float64, weight: Float64) -> Float64:
 
 
 def _loss(x: Float64, target: Float64, weight: Float64, beta: Float64) -> float:
-    odds = x @ beta
+    odds = np.einsum("rk,k->r", x, beta)
     return float(np.sum(weight * (np.logaddexp(0.0, odds) - target * odds)))

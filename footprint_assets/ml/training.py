@@ -17,7 +17,7 @@ def columns_read(features: FeatureList, labels: LabelSettings) -> list[str]:
     ends = f"{labels.primary_barrier}_{labels.primary_horizon_seconds}s_s"
     return [
         *("episode_id", "session_date", "symbol", "level_type", "approach_direction"),
-        *("decision_ts", "label_end_ts", "outcome"),
+        *("decision_ts", "label_end_ts", "outcome", "is_complete"),
         f"strength_signed_pts_{labels.primary_horizon_seconds}s",
         *(f"time_to_{side}_{ends}" for side in ("break", "bounce")),
         *features.names,
@@ -36,6 +36,8 @@ def training_rows(signals: pl.DataFrame, features: FeatureList, labels: LabelSet
         One row an episode by ``session_date``, ``decision_ts``, ``episode_id``. Beside the columns taken over:
 
         * ``session``: running number of the trade date in the calendar, int32;
+        * ``outcome``: UNDEFINED too where the horizon was not observed whole. Of such episodes only those that end soon
+          would be known, and a model would learn that price always decides before a gap or the close;
         * ``label_complete``: the outcome is not UNDEFINED;
         * ``strength_signed_pts``: of the primary horizon;
         * ``first_passage_share``: time to the first barrier as a share of the horizon, above 0 for BREAK, below 0 for
@@ -45,7 +47,8 @@ def training_rows(signals: pl.DataFrame, features: FeatureList, labels: LabelSet
         Features were known at ``decision_ts``, the label is judged over ``[decision_ts, label_end_ts)``.
     """
     barrier, horizon = labels.primary_barrier, labels.primary_horizon_seconds
-    outcome = pl.col("outcome").cast(pl.String)
+    observed = pl.when("is_complete").then(pl.col("outcome").cast(pl.String)).otherwise(pl.lit("UNDEFINED"))
+    outcome = observed.cast(signals.schema["outcome"])
     share = {
         side: (pl.col(f"time_to_{side.lower()}_{barrier}_{horizon}s_s") / horizon).clip(_AT_ONCE, 1.0)
         for side in ("BREAK", "BOUNCE")
@@ -60,7 +63,7 @@ def training_rows(signals: pl.DataFrame, features: FeatureList, labels: LabelSet
         "decision_ts",
         "label_end_ts",
         (outcome != "UNDEFINED").alias("label_complete"),
-        "outcome",
+        outcome.alias("outcome"),
         pl.col(f"strength_signed_pts_{horizon}s").alias("strength_signed_pts"),
         pl.when(outcome == "BREAK")
         .then(share["BREAK"])

@@ -13,7 +13,7 @@ from footprint_assets import contracts
 from footprint_assets.calendar import Session
 from footprint_assets.kernels.book_events import ASK, BID, CLEAR, UNDEF_PRICE
 from footprint_assets.settings import PRICE_SCALE
-from footprint_assets.transforms.book_batch import SIDES, BookBatch, WaitingRows, book_batches, ticks
+from footprint_assets.transforms.book_batch import SIDES, BookBatch, WaitingRows, followed, ticks
 
 TABLE = "silver.future.bbo"
 
@@ -94,17 +94,10 @@ def bbo(frames: Iterable[pl.DataFrame], session: Session, tick_size_nanos: int) 
         session: The trade date's session.
         tick_size_nanos: Minimum price increment, 1e-9 points.
 
-    Yields:
+    Returns:
         Batches of ``silver.future.bbo``.
 
     Raises:
         BookRowsRefused: If rows are out of order, of another session or contract, or off the tick grid.
     """
-    stream = BboStream(tick_size_nanos)
-    for batch in book_batches(frames, session):
-        frame = stream.push(batch)
-        if frame.height:
-            yield frame
-    frame = stream.finish()
-    if frame.height:
-        yield frame
+    return followed(BboStream(tick_size_nanos), frames, session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import polars as pl
@@ -191,6 +191,29 @@ def book_batches(frames: Iterable[pl.DataFrame], session: Session) -> Iterator[B
     for frame in frames:
         if frame.height:
             yield reader.read(frame)
+
+
+class RowStream(Protocol):
+    """One table in the making: rows come out as batches go in, the rest at the end."""
+
+    def push(self, batch: BookBatch) -> pl.DataFrame:
+        """The rows a batch completes, once they are worth a frame."""
+        ...
+
+    def finish(self) -> pl.DataFrame:
+        """The rows that only the end of the book completes."""
+        ...
+
+
+def followed(stream: RowStream, frames: Iterable[pl.DataFrame], session: Session) -> Iterator[pl.DataFrame]:
+    """The rows of one table, made of one contract's book of one trade date; no frame is empty."""
+    for batch in book_batches(frames, session):
+        frame = stream.push(batch)
+        if frame.height:
+            yield frame
+    frame = stream.finish()
+    if frame.height:
+        yield frame
 
 
 class WaitingRows:

@@ -18,7 +18,7 @@ from footprint_assets.transforms.book_batch import (
     BookBatch,
     BookRowsRefused,
     bar_end,
-    book_batches,
+    followed,
     off_grid,
 )
 
@@ -130,18 +130,11 @@ def price5s(frames: Iterable[pl.DataFrame], session: Session, tick_size_nanos: i
         session: The trade date's session.
         tick_size_nanos: Minimum price increment, 1e-9 points.
 
-    Yields:
+    Returns:
         Batches of ``silver.future.market_by_price_10_price5s``.
 
     Raises:
         BookRowsRefused: If rows are out of order, of another session or contract, off the tick grid, or move too far
             within one bar.
     """
-    stream = Price5sStream(tick_size_nanos)
-    for batch in book_batches(frames, session):
-        frame = stream.push(batch)
-        if frame.height:
-            yield frame
-    frame = stream.finish()
-    if frame.height:
-        yield frame
+    return followed(Price5sStream(tick_size_nanos), frames, session)

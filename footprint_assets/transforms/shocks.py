@@ -13,7 +13,7 @@ from footprint_assets import contracts
 from footprint_assets.calendar import Session
 from footprint_assets.kernels import shocks as kernel
 from footprint_assets.settings import PRICE_SCALE
-from footprint_assets.transforms.book_batch import BookBatch, WaitingRows, bar_end, book_batches, ticks
+from footprint_assets.transforms.book_batch import BookBatch, WaitingRows, bar_end, followed, ticks
 
 TABLE = "silver.future.market_by_price_10_shocks"
 RECOVERY_LIMIT_NS = 60_000_000_000
@@ -126,20 +126,13 @@ def shocks(
         tick_size_nanos: Minimum price increment, 1e-9 points.
         recovery_limit_ns: Longest time a recovery is waited for, included, ns.
 
-    Yields:
+    Returns:
         Batches of ``silver.future.market_by_price_10_shocks``.
 
     Raises:
         BookRowsRefused: If rows are out of order, of another session or contract, or a filled price off the tick grid.
     """
-    stream = ShockStream(tick_size_nanos, recovery_limit_ns)
-    for batch in book_batches(frames, session):
-        frame = stream.push(batch)
-        if frame.height:
-            yield frame
-    frame = stream.finish()
-    if frame.height:
-        yield frame
+    return followed(ShockStream(tick_size_nanos, recovery_limit_ns), frames, session)
 
 
 def _known(values: NDArray[np.int64]) -> pl.Series:

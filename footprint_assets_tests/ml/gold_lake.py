@@ -65,6 +65,7 @@ def signals(
         decision_ts=start,
         label_end_ts=start + made["label_end_ts"] - made["decision_ts"],
         outcome="outcome",
+        is_complete=True,
         strength_signed_pts_480s="strength_signed_pts",
         time_to_break_8t_480s_s=pl.when(share > 0).then(share * HORIZON_S),
         time_to_bounce_8t_480s_s=pl.when(share < 0).then(-share * HORIZON_S),

@@ -1,5 +1,9 @@
 """Calibration maps against simulated truth, and Venn-Abers against its definition."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -31,6 +35,27 @@ def test_a_map_undoes_overconfidence_and_bias(kind):
     mapped = calibrator(judged[2])
     assert calibration_error(judged[1], mapped) <= calibration_noise(mapped, draws=100, seed=2)
     assert log_loss(judged[1], mapped) < log_loss(judged[1], judged[2]) - 0.05
+
+
+def test_a_fit_is_the_same_to_the_bit_whatever_the_threads_of_the_linear_algebra():
+    fits = """
+import numpy as np
+from footprint_assets.ml.calibration import fit
+random = np.random.default_rng(200_000)
+p = random.beta(2, 3, 200_000)
+print(fit(p, (random.random(p.size) < p**1.3).astype(np.int64), "beta"))
+"""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", fits],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(said) == 1
 
 
 def test_platt_finds_the_inverse_line():

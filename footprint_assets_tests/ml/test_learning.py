@@ -24,6 +24,7 @@ from footprint_assets.ml.calibration import OneClass
 from footprint_assets.ml.features import FeaturesDiffer, NothingKnown, allowed
 from footprint_assets.ml.heads import HEADS, train
 from footprint_assets.ml.splits import Labels, TooFewSessions, walk_forward
+from footprint_assets.ml.training import training_rows
 from footprint_assets.months import MonthScope, month_of, months_before
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import ModelSettings, RetrievalSettings, Settings
@@ -98,6 +99,23 @@ def learned(learned_once: Path, tmp_path: Path) -> Settings:
     return settings_of(tmp_path / "market", models=SMALL)
 
 
+def test_an_episode_whose_horizon_was_not_observed_whole_teaches_nothing() -> None:
+    """Of such episodes only those that end soon have an outcome: before a gap price would always seem to decide."""
+    whole = signals(first_sessions("2024-05", 2))
+    cut = whole.with_columns(is_complete=pl.int_range(pl.len()) % 3 > 0)
+
+    made, uncut = (training_rows(frame, allowed(), Settings().labels) for frame in (cut, whole))
+
+    seen = cut.sort("session_date", "decision_ts", "episode_id")["is_complete"]
+    assert 0 < seen.sum() < whole.height
+    assert made.filter(seen).equals(uncut.filter(seen))
+    for head in HEADS.values():
+        taught = made.filter(~seen).with_columns(pl.lit(None, pl.Float64).alias("strength_signed_pts"))
+        assert taught.filter(head.rows).is_empty()
+    assert not made.filter(~seen)["label_complete"].any()
+    assert made.filter(~seen)["first_passage_share"].null_count() == made.filter(~seen).height
+
+
 def test_a_model_of_a_month_is_what_the_months_before_it_teach(learned: Settings) -> None:
     lake = Lake(learned.lake_root)
     before = pl.concat([rows(lake, TRAINING_SET, month)["ES"] for month in (FEBRUARY, MARCH)])
@@ -125,10 +143,14 @@ def test_what_is_said_of_a_month_is_what_its_models_say_of_its_rows(learned: Set
 def test_the_trade_dates_right_before_a_month_do_not_teach_it(learned: Settings) -> None:
     scope = MonthScope(MARCH, Workbench(learned))
     assert embargo(scope) == [dt.date(2024, 2, 29)]
-    three = learned.model_copy(update={"models": SMALL.model_copy(update={"embargo_sessions": 30})})
+    none, many = (
+        learned.model_copy(update={"models": SMALL.model_copy(update={"embargo_sessions": sessions})})
+        for sessions in (0, 30)
+    )
+    assert embargo(MonthScope(MARCH, Workbench(none))) == []
 
     with pytest.raises(TooFewSessions):
-        make(three, DIRECTION, MARCH)
+        make(many, DIRECTION, MARCH)
 
 
 def test_a_month_is_a_split_of_the_walk_forward(learned: Settings) -> None:
