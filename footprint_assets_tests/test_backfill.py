@@ -364,6 +364,13 @@ def test_a_second_interrupt_kills_the_workers_and_is_no_error(settings: Settings
 LAUNCH = """mutation($given: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $given) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 MODULE = "footprint_assets.definitions"
+DAEMON = """
+from dagster._daemon import controller
+from dagster._daemon.cli import main
+
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 2  # between two looks at a backfill: 30, and no setting says otherwise
+main()
+"""
 SHOWN = dg.RunsFilter(tags=SHOWN_WITH)
 """By which the UI lists the runs of a job."""
 
@@ -432,7 +439,7 @@ def test_the_daemon_leaves_the_partitions_the_command_line_leaves(
 def daemon(folder: Path) -> Iterator[None]:
     with (folder / "daemon.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "--module-name", MODULE],
+            [sys.executable, "-c", DAEMON, "run", "--module-name", MODULE],
             cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,
