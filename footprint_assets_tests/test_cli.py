@@ -17,6 +17,7 @@ from footprint_assets.lake import Lake
 from footprint_assets.settings import Settings
 from footprint_assets_tests.command_line import COMMANDS, Shell
 from footprint_assets_tests.small_market import DAY, KEYS, NEXT, write_drop
+from footprint_assets_tests.sources.dbn_files import plain, write
 
 HEAVY = {
     "dagster",
@@ -200,6 +201,17 @@ def test_ingest_says_what_became_of_every_file_and_fails_when_one_is_refused(
     assert "trailing_bytes" in row
     assert str(broken) in said.err
     assert "Remedy" in said.err
+
+
+def test_what_is_registered_and_no_table_reads_is_said(shell: Shell, tmp_path: Path) -> None:
+    write(tmp_path, plain("mbp-1"), "es.mbp-1.dbn")
+    write(tmp_path, plain("trades"), "es.trades.dbn")
+    said = shell(f"ingest {tmp_path}/es.mbp-1.dbn {tmp_path}/es.trades.dbn --register")
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[-2:] == [
+        "2 files in the drop folder data/dbn",
+        "es.mbp-1.dbn is not read: no table is made of schema mbp-1.",
+    ]
 
 
 @pytest.mark.slow
