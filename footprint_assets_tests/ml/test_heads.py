@@ -81,6 +81,16 @@ def test_chances_of_both_barriers_grow_with_time_and_leave_room_for_neither(know
         assert breaks[:, k].mean() == pytest.approx(passed.fill_null(value=False).mean(), abs=0.04)
 
 
+def test_break_bounce_and_neither_add_up_to_one_in_every_time_bin():
+    from footprint_assets.ml.heads import BOUNCE, BREAK, NOTHING, _incidence
+
+    hazard = np.random.default_rng(0).dirichlet([8, 1, 1], (5, BIN_ENDS.size))
+    breaks, bounces = np.split(_incidence(hazard), 2, axis=1)
+    assert breaks[:, 0] == pytest.approx(hazard[:, 0, BREAK])
+    assert bounces[:, 1] - bounces[:, 0] == pytest.approx(hazard[:, 0, NOTHING] * hazard[:, 1, BOUNCE])
+    assert breaks + bounces == pytest.approx(1.0 - np.cumprod(hazard[:, :, NOTHING], axis=1))
+
+
 def test_a_later_row_teaches_nothing_of_an_earlier_time_bin():
     """Rows by bin: one per bin until the barrier, the barrier in the last of them."""
     from footprint_assets.ml.heads import BOUNCE, BREAK, NOTHING, _Lesson
