@@ -1,4 +1,5 @@
-# Each target does its own set-up: a virtual environment with the pinned, hash-checked packages.
+# Each target does its own set-up: a virtual environment with the pinned, hash-checked packages, compiled on every core (pip
+# takes one).
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,15 +10,16 @@ READY  := $(VENV)/.ready
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib footprint_assets footprint_assets_tests
 	touch $@
 
 demo: $(READY) ## simulated market -> lake -> audit -> one HTML page
 	$(BIN)/footprint-assets demo
 
 test: $(READY) ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## style, types and the one-way arrows between the rooms
 	$(BIN)/ruff check .
@@ -28,8 +30,8 @@ lint: $(READY) ## style, types and the one-way arrows between the rooms
 audit: $(READY) ## the cross-table checks over the demo lake
 	$(BIN)/footprint-assets audit
 
-ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000
-	$(BIN)/footprint-assets ui
+ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000; FLAGS="--port 3001" for another port
+	$(BIN)/footprint-assets ui $(FLAGS)
 
 bench: $(READY) ## ours beside its peers, minutes; FLAGS="--full" for 10 M records, FLAGS="--only bronze" for one case
 	$(BIN)/python -m benchmarks $(FLAGS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +20,9 @@ import pytest
 
 from footprint_assets.assets import tables
 from footprint_assets.backfill import BACKFILL_TAG, NoSuchTable, NothingToResume, Plan, scope_of, select
+from footprint_assets.execution import SHOWN_WITH
 from footprint_assets.lake import Lake
-from footprint_assets.runs import PARTITION_TAG, dagster_home
+from footprint_assets.runs import PARTITION_TAG, WorkerDied, dagster_home, run_dates
 from footprint_assets.settings import Settings
 from footprint_assets_tests.command_line import Shell
 from footprint_assets_tests.conftest import REPOSITORY
@@ -297,11 +300,79 @@ def test_an_interrupt_ends_the_runs_and_leaves_nothing_behind(
     assert dg.DagsterRunStatus.FAILURE in statuses
 
 
+@contextlib.contextmanager
+def once_there_is_a_worker(do: Callable[[int], None]) -> Iterator[None]:
+    """Do something to the first worker as soon as its process is there, while this thread waits for it."""
+
+    def watch() -> None:
+        wait_for(lambda: bool(multiprocessing.active_children()))
+        (worker, *_) = multiprocessing.active_children()
+        assert worker.pid is not None
+        do(worker.pid)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield
+    thread.join()
+
+
+def has_interrupt(pid: int) -> bool:
+    """Whether a process was sent an interrupt it has not taken."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd:")]
+    return bool(mask >> (signal.SIGINT - 1) & 1)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A lake and a Dagster home of its own, without files."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    return settings_of(tmp_path)
+
+
+def test_a_worker_that_is_killed_ends_the_command_and_says_what_to_do(settings: Settings) -> None:
+    with (
+        once_there_is_a_worker(lambda pid: os.kill(pid, signal.SIGKILL)),
+        pytest.raises(WorkerDied, match="fewer --workers"),
+    ):
+        list(run_dates(settings, DATES[:1], workers=2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_is_interrupted_while_it_starts_ends_without_a_word(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with once_there_is_a_worker(lambda _: os.kill(os.getpid(), signal.SIGINT)):
+        (outcome,) = run_dates(settings, DATES[:1], workers=2)
+    assert outcome.outcome == "interrupted"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_second_interrupt_kills_the_workers_and_is_no_error(settings: Settings) -> None:
+    def interrupt_twice(worker: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_for(lambda: has_interrupt(worker))  # it takes it when it has started
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with once_there_is_a_worker(interrupt_twice):
+        assert list(run_dates(settings, DATES[:1], workers=2)) == []
+    assert not multiprocessing.active_children()
+
+
 # The other way.
 
 LAUNCH = """mutation($given: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $given) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 MODULE = "footprint_assets.definitions"
+DAEMON = """
+from dagster._daemon import controller
+from dagster._daemon.cli import main
+
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 2  # between two looks at a backfill: 30, and no setting says otherwise
+main()
+"""
+SHOWN = dg.RunsFilter(tags=SHOWN_WITH)
+"""By which the UI lists the runs of a job."""
 
 
 @pytest.mark.slow
@@ -312,7 +383,7 @@ def test_the_daemon_leaves_the_partitions_the_command_line_leaves(
     settings = settings_in(tmp_path, drop)
     with instance_in(tmp_path) as instance:
         ours = (in_the_lake(settings, BRONZE), recorded(instance, BRONZE), checked(instance, settings))
-        ours_runs = instance.get_runs()
+        ours_runs = instance.get_runs(SHOWN)
 
     other = tmp_path / "daemon"
     settings = settings_in(other, drop)
@@ -349,7 +420,7 @@ def test_the_daemon_leaves_the_partitions_the_command_line_leaves(
             assert "LaunchBackfillSuccess" in answer.stdout, answer.stdout + answer.stderr
             wait_for(lambda: instance.get_backfills()[0].status.value == "COMPLETED_SUCCESS")
             theirs = (in_the_lake(settings, BRONZE), recorded(instance, BRONZE), checked(instance, settings))
-            theirs_runs = instance.get_runs()
+            theirs_runs = instance.get_runs(SHOWN)
 
     assert theirs == ours
     for runs in (ours_runs, theirs_runs):
@@ -368,7 +439,7 @@ def test_the_daemon_leaves_the_partitions_the_command_line_leaves(
 def daemon(folder: Path) -> Iterator[None]:
     with (folder / "daemon.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "--module-name", MODULE],
+            [sys.executable, "-c", DAEMON, "run", "--module-name", MODULE],
             cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -13,19 +13,16 @@ from footprint_assets import show
 from footprint_assets.calendar import MarketClosed
 from footprint_assets.lake import Lake
 from footprint_assets.settings import Settings
-from footprint_assets_tests.small_market import DAY, NEXT, build_lake, settings_of, write_drop
+from footprint_assets_tests.small_market import DAY, NEXT, settings_of
 
 BOOK = "bronze.future.market_by_price_10"
 TRADES = "silver.future.trades_clean"
 GOOD_FRIDAY = dt.date(2025, 4, 18)
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    found = settings_of(tmp_path_factory.mktemp("show"))
-    write_drop(found.dbn_dir, [DAY, NEXT])
-    build_lake(found, DAY, NEXT)
-    return found
+@pytest.fixture
+def settings(built_market: Settings) -> Settings:
+    return built_market
 
 
 @pytest.fixture
@@ -124,6 +121,14 @@ def test_what_does_not_exist_is_said_with_what_does(settings: Settings, tmp_path
         show.open_source(settings, TRADES, GOOD_FRIDAY, None)
     with pytest.raises(show.NothingToShow, match="run --date 2025-06-06"):
         show.open_source(settings, TRADES, dt.date(2025, 6, 6), None)
+    with pytest.raises(show.NothingToShow, match="learn --start 2025-06 --end 2025-06"):
+        show.open_source(
+            settings, "ml.future.training_set", dt.date(2025, 6, 8), None
+        )  # a Sunday is a day of a month
+    with pytest.raises(show.NothingToShow, match="learn --start 2025-06 --end 2025-06"):
+        show.open_source(
+            settings, "ml.future.training_set", dt.date(2025, 6, 8), None
+        )  # any day of the month
     with pytest.raises(show.NothingToShow, match="ESM5, NQM5"):
         show.open_source(settings, TRADES, DAY, "CLZ5")
     with pytest.raises(show.NothingToShow, match="not published"):

@@ -29,8 +29,12 @@ def show(
     table: Annotated[
         str, typer.Argument(help="A table such as silver.future.footprint_bar, or a Parquet file.")
     ],
-    date: Annotated[dt.date | None, date_option("Trade date; the newest by default.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="One contract, such as ESU4.")] = None,
+    date: Annotated[
+        dt.date | None, date_option("Trade date, or a day of the month; the newest by default.")
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="One contract, such as ESU4, or root of a table of months, such as ES.")
+    ] = None,
     head: Annotated[int | None, typer.Option(min=1, help="First rows.")] = None,
     tail: Annotated[int | None, typer.Option(min=1, help="Last rows.")] = None,
     schema: Annotated[

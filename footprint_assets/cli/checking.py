@@ -58,12 +58,14 @@ def validate(
 
 
 def scrub(start: Start = None, end: End = None, as_json: Json = False) -> None:
-    """Compare every byte of the lake with its manifests; exit code 1 where one differs."""
+    """Compare every byte of the lake with its manifests; exit code 1 where one differs, or where nothing is there."""
     from footprint_assets.resources import Workbench
 
-    damaged = [
-        vars(finding) for finding in Workbench(settings_of_environment()).lake.scrub(start=start, end=end)
-    ]
+    lake = Workbench(settings_of_environment()).lake
+    if not lake.tables():
+        console.problem(f"Nothing is published in {lake.root}.")
+        raise typer.Exit(1)
+    damaged = [vars(finding) for finding in lake.scrub(start=start, end=end)]
     if as_json:
         console.line(json.dumps(damaged, indent=2, default=str))
     elif damaged:
@@ -86,7 +88,10 @@ def status(start: Start = None, end: End = None, as_json: Json = False) -> None:
         console.line(json.dumps(dates | months, indent=2))
         return
     if not dates and not months:
-        console.line("No trade date is published or covered by the drop folder.")
+        folder = bench.settings.dbn_dir.resolve()
+        console.line(
+            f"No trade date is published in {bench.lake.root} or covered by the drop folder {folder}."
+        )
         return
     shown: tuple[State, ...] = ("current", "empty", "stale", "missing")
     console.table(

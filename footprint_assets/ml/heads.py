@@ -396,7 +396,7 @@ def lightgbm_module() -> ModuleType:
     except ImportError as error:
         raise ExtraMissing(
             "Boosted trees need LightGBM, which is not installed.",
-            remedy="pip install 'footprint-assets[ml]'; the retrieval model needs nothing.",
+            remedy="pip install --editable '.[ml]' in the checkout; the retrieval model needs nothing.",
         ) from error
     module: ModuleType = lightgbm
     return module

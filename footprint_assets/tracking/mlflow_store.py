@@ -140,7 +140,7 @@ def _mlflow() -> ModuleType:
         raise ExtraMissing(
             "This tracker needs MLflow, which is not installed.",
             where={"tracking": "mlflow"},
-            remedy="pip install 'footprint-assets[tracking]', or FOOTPRINT_TRACKING__KIND=jsonl.",
+            remedy="pip install --editable '.[tracking]' in the checkout, or FOOTPRINT_TRACKING__KIND=jsonl.",
         ) from error
     module: ModuleType = mlflow
     return module
