@@ -30,8 +30,8 @@ lint: $(READY) ## style, types and the one-way arrows between the rooms
 audit: $(READY) ## the cross-table checks over the demo lake
 	$(BIN)/footprint-assets audit
 
-ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000
-	$(BIN)/footprint-assets ui
+ui: $(READY) ## the Dagster UI on http://127.0.0.1:3000; FLAGS="--port 3001" for another port
+	$(BIN)/footprint-assets ui $(FLAGS)
 
 bench: $(READY) ## ours beside its peers, minutes; FLAGS="--full" for 10 M records, FLAGS="--only bronze" for one case
 	$(BIN)/python -m benchmarks $(FLAGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -138,7 +138,8 @@ def find_attempt(bench: Workbench, day: dt.date, level: str, at: dt.time, root: 
             row = training_rows(last, features, labels).rename({"symbol": "contract"})
             (place,) = places(row)
             return Attempt(place, root, float(last["level_price"].item()), row)
-    raise _none(day, level, at, root, found)
+    tried = {name for symbol in traded for name in signals.frame(symbol, ["level_type"])["level_type"]}
+    raise _none(day, level, at, root, found, tried)
 
 
 def _until(day: dt.date, at: dt.time) -> int:
@@ -147,7 +148,9 @@ def _until(day: dt.date, at: dt.time) -> int:
     return cme.et_ns(date, at) + (NANOS_PER_SECOND if not at.microsecond else 1)
 
 
-def _none(day: dt.date, level: str, at: dt.time, root: str, found: pl.DataFrame | None) -> NoSuchAttempt:
+def _none(
+    day: dt.date, level: str, at: dt.time, root: str, found: pl.DataFrame | None, tried: Collection[str]
+) -> NoSuchAttempt:
     where: dict[str, object] = {"dt": day, "root": root, "level": level, "until": f"{at} ET"}
     if found is None:
         return NoSuchAttempt(
@@ -156,7 +159,7 @@ def _none(day: dt.date, level: str, at: dt.time, root: str, found: pl.DataFrame 
             remedy=f"footprint-assets show {LEVELS_SIGNALS} --date {day}",
         )
     if found.is_empty():
-        remedy = f"footprint-assets show {LEVELS_SIGNALS} --date {day} shows the levels with attempts."
+        remedy = f"ask for a level with attempts on this trade date: {', '.join(sorted(tried)) or 'none'}."
     else:
         first, *_ = places(found.rename({"symbol": "contract"}).sort("decision_ts"))
         remedy = f"ask for {first.clock} ET, the first of the trade date, or later."

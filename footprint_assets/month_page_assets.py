@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from footprint_assets.assets.judging import CALIBRATION_REPORT, MODEL_CARD, PREDICTIONS
+from footprint_assets.assets.judging import CALIBRATION_REPORT, CHAMPION, MODEL_CARD, PREDICTIONS
 from footprint_assets.assets.learning import INDEX, SPACE
 from footprint_assets.errors import FootprintError
 from footprint_assets.gold_contracts import MODELS, TRAINING_SET
@@ -51,7 +51,7 @@ def build_month_page_assets() -> list[dg.AssetsDefinition]:
         ),
         _asset(
             TRACKED_RUNS,
-            (*MODELS.values(), CALIBRATION_REPORT, MODEL_CARD),
+            (*MODELS.values(), CALIBRATION_REPORT, CHAMPION, MODEL_CARD),
             "Writes down the trainings of the month with the tracker of the settings; one that is there already is no "
             "second run.",
             "tracking",

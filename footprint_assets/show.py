@@ -60,8 +60,8 @@ def open_source(settings: Settings, table: str, day: dt.date | None, symbol: str
     Args:
         settings: Names the lake.
         table: Dataset key, or a path that ends in ``.parquet``.
-        day: Trade date; the newest published where ``None``.
-        symbol: One contract; all where ``None``.
+        day: Trade date, or any day of a month of a table of months; the newest published where ``None``.
+        symbol: One contract, or one root of a table of months; all where ``None``.
 
     Returns:
         The rows, to be streamed once.
@@ -75,15 +75,17 @@ def open_source(settings: Settings, table: str, day: dt.date | None, symbol: str
         return _open_file(Path(table))
     _require_table(table)
     lake = Workbench(settings).lake
-    if day is not None and not contracts.is_monthly(table):
-        cme.session(day)
+    if day is not None:
+        day = day.replace(day=1) if contracts.is_monthly(table) else cme.session(day).trade_date
     dates = [day] if day is not None else lake.dates(table)[-1:]
     published = {date: lake.symbols(table, date) for date in dates}
     if not any(published.values()):
         raise NothingToShow(
             f"{table} is not published" + (f" for {day}." if day else "."),
             where={"table": table, "lake": lake.root},
-            remedy=remedy_for(table, day) if day else "footprint-assets run",
+            remedy=remedy_for(table, day)
+            if day
+            else f"footprint-assets {'learn' if contracts.is_monthly(table) else 'run'}",
         )
     ((date, symbols),) = published.items()
     if symbol is not None and symbol not in symbols:

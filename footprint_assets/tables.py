@@ -14,7 +14,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
@@ -43,9 +43,16 @@ from footprint_assets.resources import Workbench
 from footprint_assets.settings import PRICE_SCALE, Settings
 from footprint_assets.sources.instruments import Outright, parse_symbol
 
+COLUMNS_NAMED = 5
+"""Columns an error names."""
+
 
 class TooManyQuarantined(FootprintError):  # noqa: N818 - names the fact a reader meets
     """More rows were set aside than the settings allow."""
+
+
+class PartitionOutdated(PartitionUnreadable):
+    """A published partition was made under an older contract: it lacks a column of today's."""
 
 
 class PartitionScope(Protocol):
@@ -214,13 +221,16 @@ class TableInput:
 
         Returns:
             The rows; none where nothing is published and the input is optional.
+
+        Raises:
+            PartitionOutdated: A partition lacks a column of the contract.
         """
         schema = contracts.load(self.table).polars_schema
         names = list(columns or schema)
         frames = []
         for day, published in self.manifests():
             if symbol in (None, published):
-                with self.lake.read(self.table, day, published) as partition:
+                with self.lake.read(self.table, day, published) as partition, _of_contract(partition, names):
                     frames.append(partition.frame(names, where=where))
         # Without an empty frame beside them: its columns cost more than the rows of a wide table.
         return pl.concat(frames) if frames else pl.DataFrame(schema={name: schema[name] for name in names})
@@ -231,14 +241,40 @@ class TableInput:
         Args:
             symbol: The contract.
             columns: Columns to read; all where ``None``.
+
+        Raises:
+            PartitionOutdated: The partition lacks a column of the contract.
         """
-        with self.open(symbol) as partition:
-            yield from partition.frames(list(columns) if columns else None)
+        names = list(columns or contracts.load(self.table).polars_schema)
+        with self.open(symbol) as partition, _of_contract(partition, names):
+            yield from partition.frames(names)
 
     def open(self, symbol: str) -> Partition:
         """The pinned partition of one contract at the input's only trade date, for streaming."""
         (day,) = self.dates
         return self.lake.read(self.table, day, symbol)
+
+
+@contextmanager
+def _of_contract(partition: Partition, names: Sequence[str]) -> Iterator[None]:
+    """Tell a partition made under an older contract from a mistaken query, once a column is not found."""
+    try:
+        yield
+    except (pl.exceptions.ColumnNotFoundError, KeyError) as error:
+        known = set(partition.schema.names)
+        missing = [name for name in contracts.load(partition.table).polars_schema if name not in known]
+        if not set(names) & set(missing):
+            raise
+        raise PartitionOutdated(
+            "A partition was made under an older contract and lacks columns of today's.",
+            where={
+                "table": partition.table,
+                "dt": partition.dt,
+                "symbol": partition.symbol,
+                "columns": ", ".join(missing[:COLUMNS_NAMED]) + (", …" if missing[COLUMNS_NAMED:] else ""),
+            },
+            remedy=remedy_for(partition.table, partition.dt),
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from footprint_assets.assets.judging import CALIBRATION_REPORT, MODEL_CARD
+from footprint_assets.assets.judging import CALIBRATION_REPORT, MODEL_CARD, champion_of
 from footprint_assets.gold_contracts import MODELS
 from footprint_assets.lake import Manifest
 from footprint_assets.resources import Workbench
 from footprint_assets.tables import TableInput
-from footprint_assets.tracking import TrackedRun, tracker_of
+from footprint_assets.tracking import TrackedRun, identity_of, tracker_of
 
 TRACKED_RUNS = "page.future.tracked_runs"
 """Key of the asset that writes down the trainings of a month."""
@@ -105,7 +105,16 @@ def run_of(
             "train_last_session": str(facts["last_session_date"]),
         },
         texts=_card(_rows(bench, MODEL_CARD, month, root), head),
+        champion=_champion(bench, head, root),
     )
+
+
+def _champion(bench: Workbench, head: str, root: str) -> str:
+    """Identity of the run whose model is in use now; empty where none is."""
+    chosen = champion_of(bench.lake, head, root)
+    if chosen is None or chosen["champion_month"] is None:
+        return ""
+    return identity_of(head, root, str(chosen["champion_month"]), str(chosen["champion_sha256"]))
 
 
 def _rows(bench: Workbench, table: str, month: dt.date, root: str) -> pl.DataFrame:

@@ -187,7 +187,8 @@ class TestAttempt:
             find_attempt(bench, ASKED, "PM_HIGH", dt.time(19), "ES")
 
     @pytest.mark.parametrize(
-        ("level", "root", "says"), [("PM_LOW", "ES", "no attempt"), ("PM_HIGH", "NQ", "no contract of NQ")]
+        ("level", "root", "says"),
+        [("PM_LOW", "ES", "no attempt.* this trade date: PM_HIGH"), ("PM_HIGH", "NQ", "no contract of NQ")],
     )
     def test_another_level_or_root_is_said(self, bench: Workbench, level: str, root: str, says: str) -> None:
         with pytest.raises(NoSuchAttempt, match=says):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ import pytest
 from footprint_assets.assets import tables
 from footprint_assets.backfill import BACKFILL_TAG, NoSuchTable, NothingToResume, Plan, scope_of, select
 from footprint_assets.lake import Lake
-from footprint_assets.runs import PARTITION_TAG, dagster_home
+from footprint_assets.runs import PARTITION_TAG, WorkerDied, dagster_home, run_dates
 from footprint_assets.settings import Settings
 from footprint_assets_tests.command_line import Shell
 from footprint_assets_tests.conftest import REPOSITORY
@@ -295,6 +297,63 @@ def test_an_interrupt_ends_the_runs_and_leaves_nothing_behind(
         statuses = {run.status for run in instance.get_runs()}
     assert statuses <= {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS}
     assert dg.DagsterRunStatus.FAILURE in statuses
+
+
+@contextlib.contextmanager
+def once_there_is_a_worker(do: Callable[[int], None]) -> Iterator[None]:
+    """Do something to the first worker as soon as its process is there, while this thread waits for it."""
+
+    def watch() -> None:
+        wait_for(lambda: bool(multiprocessing.active_children()))
+        (worker, *_) = multiprocessing.active_children()
+        assert worker.pid is not None
+        do(worker.pid)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield
+    thread.join()
+
+
+def state(pid: int, what: str) -> str:
+    """A line of what the kernel says of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (found,) = [line.split()[1] for line in lines if line.startswith(f"{what}:")]
+    return found
+
+
+def has_interrupt(mask: str) -> bool:
+    return bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A lake and a Dagster home of its own, without files."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    return settings_of(tmp_path)
+
+
+def test_a_worker_that_is_killed_ends_the_command_and_says_what_to_do(settings: Settings) -> None:
+    with (
+        once_there_is_a_worker(lambda pid: os.kill(pid, signal.SIGKILL)),
+        pytest.raises(WorkerDied, match="fewer --workers"),
+    ):
+        list(run_dates(settings, DATES[:1], workers=2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_second_interrupt_kills_the_workers_and_is_no_error(settings: Settings) -> None:
+    def interrupt_twice(worker: int) -> None:
+        wait_for(lambda: has_interrupt(state(worker, "SigCgt")))
+        os.kill(worker, signal.SIGSTOP)  # one that does not hear the first
+        wait_for(lambda: state(worker, "State") == "T")
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_for(lambda: has_interrupt(state(worker, "ShdPnd")))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with once_there_is_a_worker(interrupt_twice):
+        assert list(run_dates(settings, DATES[:1], workers=2)) == []
+    assert not multiprocessing.active_children()
 
 
 # The other way.

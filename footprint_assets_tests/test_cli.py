@@ -140,7 +140,7 @@ def test_a_wrong_setting_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("FOOTPRINT_ROOTS", "ES")
     said = shell("status")
     assert said.code == 1
-    assert "roots" in said.err
+    assert "FOOTPRINT_ROOTS" in said.err
     assert len(said.err.strip().splitlines()) == 1
 
 
@@ -261,6 +261,10 @@ def test_status_of_nothing_says_so(shell: Shell) -> None:
     said = shell("status")
     assert said.code == 0
     assert said.out.startswith("No trade date")
+    assert str(shell.folder / "data") in said.out
+    said = shell("scrub")  # intact is no word for what is not there
+    assert (said.code, said.out) == (1, "")
+    assert "Nothing is published" in said.err
 
 
 def test_audit_counts_its_findings_and_fails_where_nothing_is_published(beside: Shell) -> None:

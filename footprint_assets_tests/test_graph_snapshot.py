@@ -59,7 +59,7 @@ page.future.models <- ml.future.ablation, ml.future.calibration_report, ml.futur
 page.future.quality <- gold.future.setup_vectors
 page.future.session <- silver.future.footprint_bar, silver.future.level_series_5s, silver.future.market_by_price_10_or_high_episodes, silver.future.market_by_price_10_or_high_outcomes, silver.future.market_by_price_10_or_low_episodes, silver.future.market_by_price_10_or_low_outcomes, silver.future.market_by_price_10_pm_high_episodes, silver.future.market_by_price_10_pm_high_outcomes, silver.future.market_by_price_10_pm_low_episodes, silver.future.market_by_price_10_pm_low_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_sma_90_episodes, silver.future.market_by_price_10_sma_90_outcomes, silver.future.session_context_5s, silver.future.session_levels, silver.future.volume_profile_price
 page.future.setups <- ml.future.retrieval_index, ml.future.retrieval_space, ml.future.training_set
-page.future.tracked_runs <- ml.future.calibration_report, ml.future.model_card, ml.future.model_direction, ml.future.model_strength, ml.future.model_time_to_threshold, ml.future.model_tradeability
+page.future.tracked_runs <- ml.future.calibration_report, ml.future.champion, ml.future.model_card, ml.future.model_direction, ml.future.model_strength, ml.future.model_time_to_threshold, ml.future.model_tradeability
 silver.future.bbo <- silver.future.market_by_price_10_clean
 silver.future.footprint_bar <- silver.future.level_series_5s, silver.future.prior_sessions, silver.future.session_levels, silver.future.trades_clean
 silver.future.footprint_price <- silver.future.bbo, silver.future.trades_clean

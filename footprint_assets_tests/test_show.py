@@ -121,6 +121,14 @@ def test_what_does_not_exist_is_said_with_what_does(settings: Settings, tmp_path
         show.open_source(settings, TRADES, GOOD_FRIDAY, None)
     with pytest.raises(show.NothingToShow, match="run --date 2025-06-06"):
         show.open_source(settings, TRADES, dt.date(2025, 6, 6), None)
+    with pytest.raises(show.NothingToShow, match="learn --start 2025-06 --end 2025-06"):
+        show.open_source(
+            settings, "ml.future.training_set", dt.date(2025, 6, 8), None
+        )  # a Sunday is a day of a month
+    with pytest.raises(show.NothingToShow, match="learn --start 2025-06 --end 2025-06"):
+        show.open_source(
+            settings, "ml.future.training_set", dt.date(2025, 6, 8), None
+        )  # any day of the month
     with pytest.raises(show.NothingToShow, match="ESM5, NQM5"):
         show.open_source(settings, TRADES, DAY, "CLZ5")
     with pytest.raises(show.NothingToShow, match="not published"):

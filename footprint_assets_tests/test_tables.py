@@ -7,13 +7,14 @@ import datetime as dt
 import os
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from footprint_assets import background, contracts
 from footprint_assets.contracts import ContractViolation
-from footprint_assets.lake import Lake, PartitionMissing
+from footprint_assets.lake import Lake, Lineage, PartitionMissing
 from footprint_assets.lake_asset import lake_asset, lake_stream_asset
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import (
@@ -30,6 +31,7 @@ from footprint_assets.settings import (
 from footprint_assets.tables import (
     Batch,
     LakeTable,
+    PartitionOutdated,
     Scope,
     TableInput,
     TooManyQuarantined,
@@ -358,6 +360,26 @@ def test_an_input_reads_the_contracts_and_columns_asked_for(built_market: Settin
     assert {(ref.dt, ref.symbol) for ref in table.refs()} == {
         (day, symbol) for day in (DAY, NEXT) for symbol in ("ESM5", "NQM5")
     }
+
+
+def test_a_partition_of_an_older_contract_says_which_and_what_mends_it(
+    built_market: Settings, tmp_path: Path
+) -> None:
+    older = contracts.load(OHLCV).arrow_schema
+    older = older.remove(older.get_field_index("vwap"))
+    lake = Lake(tmp_path / "lake")
+    with lake.stage(OHLCV, DAY, lineage=Lineage(), schema=older) as stage:
+        stage.write("ESM5", rows(Lake(built_market.lake_root), OHLCV, DAY)["ESM5"].drop("vwap"))
+        stage.publish()
+    table = TableInput(lake, OHLCV, (DAY,))
+
+    said = rf"table={OHLCV}, dt={DAY}, symbol=ESM5, columns=vwap.*footprint-assets run --date {DAY}"
+    for read in (table.frame, lambda: list(table.frames("ESM5")), lambda: table.frame("ESM5", ["vwap"])):
+        with pytest.raises(PartitionOutdated, match=said):
+            read()
+    assert table.frame("ESM5", ["volume"]).height, "what it has is read"
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):  # a mistake of the caller's own
+        table.frame("ESM5", ["no_such_column"])
 
 
 def test_an_absent_date_has_no_rows_in_a_look_back_and_is_an_error_otherwise(built_market: Settings) -> None:

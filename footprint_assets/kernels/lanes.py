@@ -1,7 +1,8 @@
-"""Weighted sums in eight explicit lanes.
+"""Sums in explicit lanes: weighted sums in eight of them, distances of sixteen rows side by side.
 
-A processor adds eight numbers at once only if the order of the sum may change, and numba leaves that order alone. Here
-the order is written down: term ``i`` goes to lane ``i`` mod 8, lanes are added up pairwise. The same on every processor.
+A processor adds several numbers at once only if the order of the sum may change, and numba leaves that order alone. Here
+the order is written down, and is the same on every processor. Of a weighted sum term ``i`` goes to lane ``i`` mod 8, lanes are
+added up pairwise; a distance has a lane of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 8
+ROWS = 16
+"""Rows that are measured side by side."""
+TERMS = 8
+"""Terms of a distance that are added up pairwise before its sum is touched."""
 _EIGHT = ir.VectorType(ir.DoubleType(), LANES)
+_SIXTEEN = ir.VectorType(ir.FloatType(), ROWS)
 
 
 def _data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
@@ -22,15 +28,16 @@ def _data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
     return context.make_array(array_type)(context, builder, array).data
 
 
-def _at(builder: Any, data: Any, index: Any) -> Any:
-    """Pointer to the eight numbers from an index on."""
-    return builder.bitcast(builder.gep(data, [index]), _EIGHT.as_pointer())
+def _at(builder: Any, data: Any, index: Any, vector: Any = _EIGHT) -> Any:
+    """Pointer to the eight, or sixteen, numbers from an index on."""
+    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
-def _splat(builder: Any, value: Any) -> Any:
-    """Eight times the same number."""
-    one = builder.insert_element(ir.Constant(_EIGHT, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+def _splat(builder: Any, value: Any, vector: Any = _EIGHT) -> Any:
+    """Eight, or sixteen, times the same number."""
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    first = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(one, one, first)
 
 
 def _add_weighted(typing, values, first, weights, blocks, base, sums, at):  # type: ignore[no-untyped-def]  # noqa: ARG001
@@ -89,5 +96,44 @@ def _lane_total(typing, sums, at):  # type: ignore[no-untyped-def]  # noqa: ARG0
     return types.float64(sums, types.intp), codegen
 
 
+def _squared_distances(typing, packed, block, query, sums):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Squared Euclidean distances of sixteen rows that lie side by side.
+
+    ``packed[block]`` and ``query`` are float32[terms, 16] and float32[terms], in runs of eight terms; ``sums[:16]`` is written.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        row_data, query_data, sum_data = (
+            _data(context, builder, signature.args[k], args[k]) for k in (0, 2, 3)
+        )
+        size = context.make_array(signature.args[2])(context, builder, args[2]).shape
+        width = builder.extract_value(size, 0)
+        rows, terms = (ir.Constant(width.type, count) for count in (ROWS, TERMS))
+        start = builder.mul(builder.mul(args[1], width), rows)
+        zero = ir.Constant(_SIXTEEN, [0.0] * ROWS)
+        total = cgutils.alloca_once_value(builder, zero)  # type: ignore[no-untyped-call]
+        builder.store(zero, total)
+        with cgutils.for_range(builder, builder.udiv(width, terms)) as loop:
+            first = builder.mul(loop.index, terms)
+            squares = []
+            for k in range(TERMS):
+                term = builder.add(first, ir.Constant(width.type, k))
+                place = builder.add(start, builder.mul(term, rows))
+                value = builder.load(_at(builder, row_data, place, _SIXTEEN), align=4)
+                asked = builder.load(builder.gep(query_data, [term]))
+                far = builder.fsub(value, _splat(builder, asked, _SIXTEEN))
+                squares.append(builder.fmul(far, far))
+            while len(squares) > 1:
+                squares = [builder.fadd(*pair) for pair in zip(squares[::2], squares[1::2], strict=True)]
+            builder.store(builder.fadd(builder.load(total), squares[0]), total)
+        builder.store(
+            builder.load(total), _at(builder, sum_data, ir.Constant(width.type, 0), _SIXTEEN), align=4
+        )
+        return context.get_dummy_value()
+
+    return types.void(packed, types.intp, query, sums), codegen
+
+
 add_weighted: Any = intrinsic(_add_weighted)
 lane_total: Any = intrinsic(_lane_total)
+squared_distances: Any = intrinsic(_squared_distances)

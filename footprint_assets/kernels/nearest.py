@@ -11,13 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from footprint_assets.kernels.lanes import ROWS, TERMS, squared_distances
+
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
-
-ROWS = 16
-"""Rows of a block."""
-_TERMS = 4
-"""Terms added before the sum is touched."""
 
 
 def pack(vectors: Float32) -> Float32:
@@ -27,10 +24,10 @@ def pack(vectors: Float32) -> Float32:
         vectors: float32[rows, dimensions].
 
     Returns:
-        float32[blocks, dimensions rounded up to four, 16], zeros where there is no row or dimension.
+        float32[blocks, dimensions rounded up to eight, 16], zeros where there is no row or dimension.
     """
     rows, width = vectors.shape
-    blocks, terms = -(-rows // ROWS), -(-width // _TERMS) * _TERMS
+    blocks, terms = -(-rows // ROWS), -(-width // TERMS) * TERMS
     padded = np.zeros((blocks * ROWS, terms), np.float32)
     padded[:rows, :width] = vectors
     return np.ascontiguousarray(padded.reshape(blocks, ROWS, terms).transpose(0, 2, 1))
@@ -68,24 +65,21 @@ def nearest(
     """
     rows = np.empty(k, np.int64)
     distances = np.empty(k, np.float32)
-    found = 0
     sums = np.empty(ROWS, np.float32)
+    found, limit = 0, np.float32(np.inf)
     for block in range(first // ROWS, -(-stop // ROWS) if k > 0 else 0):
-        sums[:] = 0.0
-        for term in range(0, query.shape[0], _TERMS):
-            a, b, c, d = query[term], query[term + 1], query[term + 2], query[term + 3]
-            for lane in range(ROWS):
-                p = packed[block, term, lane] - a
-                q = packed[block, term + 1, lane] - b
-                r = packed[block, term + 2, lane] - c
-                s = packed[block, term + 3, lane] - d
-                sums[lane] += (p * p + q * q) + (r * r + s * s)
+        squared_distances(packed, block, query, sums)
+        near = 0
+        for lane in range(ROWS):
+            near += sums[lane] < limit
+        if near == 0:
+            continue
         for lane in range(ROWS):
             row = block * ROWS + lane
-            if found == k and sums[lane] >= distances[k - 1]:
-                continue
-            if first <= row < stop and group[row] != excluded:
+            if sums[lane] < limit and first <= row < stop and group[row] != excluded:
                 found = _gather(rows, distances, found, group, row, sums[lane], per_group)
+                if found == k:
+                    limit = distances[k - 1]
     return rows[:found].copy(), distances[:found].copy()
 
 

@@ -203,11 +203,20 @@ class CombinatorialSplits:
             raise _too_few(sessions, needed=self.n_groups)
         blocks = np.array_split(sessions, self.n_groups)
         group = np.searchsorted([block[0] for block in blocks], labels.session, side="right") - 1
+        # What a test of several blocks closes is what each of them closes: asked of 8 blocks, not of 28 choices.
+        closed = np.array(
+            [self._closed(labels, group == number, block[-1]) for number, block in enumerate(blocks)]
+        )
         for choice in self._choices():
-            test = np.isin(group, choice)
-            last = np.array([block[-1] for number, block in enumerate(blocks) if number in choice])
-            kept = ~test & ~overlapping(labels, test) & ~_within(labels.session, last, self.embargo_sessions)
-            yield Split(np.flatnonzero(kept), np.flatnonzero(test))
+            chosen = list(choice)
+            test = np.zeros(self.n_groups, np.bool_)
+            test[chosen] = True
+            yield Split(np.flatnonzero(~closed[chosen].any(axis=0)), np.flatnonzero(test[group]))
+
+    def _closed(self, labels: Labels, block: Mask, last: int) -> Mask:
+        """Which rows a test block that ends at the trade date ``last`` leaves nothing to learn from."""
+        after = labels.session - last
+        return overlapping(labels, block) | ((after > 0) & (after <= self.embargo_sessions))
 
     def _choices(self) -> Iterator[tuple[int, ...]]:
         return combinations(range(self.n_groups), self.n_test_groups)
@@ -239,13 +248,6 @@ def overlapping(labels: Labels, test: Mask) -> Mask:
 def _ends(labels: Labels) -> Int64:
     ends: Int64 = np.maximum(labels.end_ns, labels.start_ns + 1)
     return ends
-
-
-def _within(session: Int64, last: Int64, embargo: int) -> Mask:
-    """Which rows lie in the embargo after one of the test blocks that end at ``last``."""
-    after = session[:, None] - last[None, :]
-    near: Mask = np.any((after > 0) & (after <= embargo), axis=1)
-    return near
 
 
 def _first_test(sessions: Int64, embargo: int, min_train: int) -> int:

@@ -1,12 +1,12 @@
 """A session in which price tries its levels one after another, and what follows each attempt is drawn from a known law.
 
-The simulator writes the records; the director here watches what trades, moves fair value, and lets each attempt show what the
-law of `edge` asks for. Only the leading ES contract is directed; the other expiry and the spread follow it, NQ goes its own way.
+The simulator writes the records; the director here watches what trades, moves fair value, and lets attempts differ in what the
+law of `edge` looks at. Only the leading ES contract is directed; the other expiry and the spread follow it, NQ goes its own way.
 
 Before the cash session fair value draws the pre-market range and the opening range, far enough apart for an attempt at one
-level to be none at another. From 09:45 ET on, in bars of five seconds, it goes to a level next to it, shows a wall, a flow and a
-tempo while it stands before the level, and goes on until a trade touches. At the end of that bar everything shown ends, and
-what was drawn happens.
+level to be none at another. From 09:45 ET on, in bars of five seconds, it goes to a level next to it, stands before it with the
+size, the aggressors and the pace that were drawn for this attempt, and goes on until a trade touches. At the end of that bar all
+of this ends, what the records showed until then is measured, and what the law draws from that happens.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from footprint_assets import calendar as cme
 from footprint_assets.sample import book
 from footprint_assets.sample.book import I64, NEVER, Curves, Record, State
 from footprint_assets.sample.edge import (
-    AGGRESSOR_ORDERS,
-    FLOW_SHARE,
-    TRADE_SHARE,
+    TAPE_S,
+    TAPE_TICKS,
     USUAL_SIZE,
-    WALL_DOUBLINGS,
     Attempt,
     Edge,
+    Shown,
     draw_outcomes,
-    draw_shown,
 )
-from footprint_assets.sample.instruments import Listing
+from footprint_assets.sample.instruments import Instrument, Listing
 from footprint_assets.settings import NANOS_PER_SECOND
 
 BAR_S = 5
@@ -57,12 +55,14 @@ _LEVEL_APART_BARS = 28
 """Bars between two attempts at least: the cooldown of 24, and time to leave the touch band."""
 _CHOP_BARS = 98
 """Bars between the barriers: the horizon of 480 s and two more."""
-_TAPE: dict[str, float] = {
-    "trade_share": TRADE_SHARE,
-    "aggressor_orders": AGGRESSOR_ORDERS,
-    "push_gap": 2.0,
-}
-"""How the tape is while something is shown; few moves of the market, so that they do not drown the undirected trades."""
+_WALL_DOUBLINGS = 2.0
+"""The size kept at the level is up to so many times doubled or halved."""
+_BUYERS = 0.45
+"""How much oftener than not, at most, undirected aggressors trade towards the level."""
+_TRADE_SHARE = 0.3
+"""Of the undirected events, half to twice of it."""
+_TAPE: dict[str, float] = {"aggressor_orders": 2, "push_gap": 2.0}
+"""How the tape is before a level; few moves of the market, so that they do not drown the undirected trades."""
 _REACHES: dict[str, float] = {"BREAK": 1.0, "BOUNCE": -1.0}
 
 
@@ -93,6 +93,7 @@ class Director:
         self._leading: Record = None
         self._now = 0
         self._range: tuple[int, int] | None = None
+        self._tape = np.empty((0, 4), np.int64)
         self._levels: dict[str, int] = {}
         if session.rth_open_ns is None or session.rth_close_ns is None:
             return
@@ -103,20 +104,19 @@ class Director:
         self._script = self._direct()
 
     def saw(self, records: I64) -> None:
-        """Take note of the prices the leader traded at.
+        """Take note of the leader's trades.
 
         Args:
             records: int64[rows, 46], MBP-10 records of any instrument, each shown once.
         """
-        is_trade = ((records[:, 3] >> 32 & 0xFF) == ord("T")) & (
-            records[:, 0] >> 32 == self._leader.instrument_id
-        )
-        if is_trade.any():
-            ticks = records[is_trade, 2] // self._leader.tick_nanos
-            low, high = int(ticks.min()), int(ticks.max())
+        traded = _trades(records, self._leader)
+        if traded.size:
+            low, high = int(traded[:, 1].min()), int(traded[:, 1].max())
             self._range = (
                 (low, high) if self._range is None else (min(low, self._range[0]), max(high, self._range[1]))
             )
+            tape = np.concatenate([self._tape, traded])
+            self._tape = tape[tape[:, 0] >= tape[-1, 0] - TAPE_S * NANOS_PER_SECOND]
 
     def act(self, out: I64, channel: I64, state: State) -> int:
         """Do what is due at ``next_ns``, and set when to act next.
@@ -178,15 +178,14 @@ class Director:
     def _attempt(self) -> Iterator[int]:
         name, direction = self._choose()
         level = self._levels[name]
-        shown = draw_shown(self._random, 1)
-        outcome = str(draw_outcomes(self._random, self._edge, shown)[0])
-        wall, flow, tempo = (float(values[0]) for values in (shown.wall, shown.flow, shown.tempo))
-        usual = {name: self._leading[name].item() for name in _TAPE}
+        size, buyers, pace = self._random.uniform(-1.0, 1.0, 3)
+        tape = _TAPE | {"trade_share": _TRADE_SHARE * 2.0**pace}
+        usual = {name: self._leading[name].item() for name in tape}
 
         yield from self._go(level - direction * _SHOWING_TICKS, _TRAVEL)
         side = 1 if direction > 0 else 0
-        self._show(side, level, USUAL_SIZE * 2.0 ** (WALL_DOUBLINGS * wall), direction * FLOW_SHARE * flow)
-        self._set(_TAPE | {"trade_share": TRADE_SHARE * 2.0**tempo})
+        self._show(side, level, USUAL_SIZE * 2.0 ** (_WALL_DOUBLINGS * size), direction * _BUYERS * buyers)
+        self._set(tape)
         for bar in range(_SHOWING_BARS + _TOUCHING_BARS):
             if self._touches(level, direction):
                 break
@@ -194,6 +193,8 @@ class Director:
             yield from self._step(0.0 if bar < _SHOWING_BARS or is_there else direction * _TOUCHING)
         self._show(side, level, 0.0, 0.0)
         self._set(usual)
+        shown = _shown(self._tape, self._leading, level, direction, self._now)
+        outcome = str(draw_outcomes(self._random, self._edge, shown)[0])
         self.attempts.append(
             Attempt(
                 session_date=self._session.trade_date,
@@ -202,11 +203,11 @@ class Director:
                 level_price=level * self._leader.tick_nanos / NANOS_PER_SECOND,
                 approach_direction=direction,
                 decision_ns=self._now,
-                wall=wall,
-                flow=flow,
-                tempo=tempo,
-                p_tradeable=float(self._edge.p_tradeable(shown.tempo)[0]),
-                p_break=float(self._edge.p_break(shown.wall, shown.flow)[0]),
+                wall=float(shown.wall[0]),
+                flow=float(shown.flow[0]),
+                tempo=float(shown.tempo[0]),
+                p_tradeable=float(self._edge.p_tradeable(shown)[0]),
+                p_break=float(self._edge.p_break(shown)[0]),
                 outcome=outcome,
             )
         )
@@ -277,3 +278,41 @@ class Director:
         change = ticks - self._curves.fair[0, seconds]
         for i in self._outrights:
             self._curves.fair[i, seconds] += change
+
+
+def _trades(records: I64, instrument: Instrument) -> I64:
+    """The trades of an instrument among records.
+
+    Returns:
+        int64[trades, 4]: ts_event (ns UTC), price (ticks), contracts, aggressor (+1 buyer, -1 seller, 0 unknown).
+    """
+    event = records[:, 3]
+    is_own = ((event >> 32 & 0xFF) == ord("T")) & (records[:, 0] >> 32 == instrument.instrument_id)
+    event, side = event[is_own], event[is_own] >> 40 & 0xFF
+    sign = (side == ord("B")).astype(np.int64) - (side == ord("A"))
+    return np.column_stack(
+        [records[is_own, 1], records[is_own, 2] // instrument.tick_nanos, event & 0xFFFFFFFF, sign]
+    )
+
+
+def _shown(tape: I64, book_: Record, level: int, direction: int, decision_ns: int) -> Shown:
+    """What one attempt showed in the records until it was decided.
+
+    Args:
+        tape: Trades until then, the last ``TAPE_S`` seconds or more; int64[trades, 4] as of ``_trades``.
+        book_: The book then.
+        level: The level, ticks.
+        direction: +1 from below, -1 from above.
+        decision_ns: End of the bar that decided it, ns UTC.
+    """
+    is_late = tape[:, 0] >= decision_ns - TAPE_S * NANOS_PER_SECOND
+    near = tape[is_late & (np.abs(tape[:, 1] - level) <= TAPE_TICKS)]
+    toward = near[:, 2] * near[:, 3] * direction
+    told = np.abs(toward).sum()
+    in_sight = np.arange(book.STORED_LEVELS) < np.minimum(book_["levels"], book.VISIBLE_LEVELS)[:, None]
+    return Shown.of(
+        size=[book_["size"][in_sight & (book_["tick"] == level)].sum()],
+        imbalance=[toward.sum() / told if told else np.nan],
+        trades=[near.shape[0]],
+        records=int(book_["budget"]),
+    )

@@ -1,7 +1,7 @@
 """Rows of `levels_signals` of any number, drawn from a known law without a market behind them.
 
 They keep the contract of `gold.future.levels_signals` and the primary label is whole: outcome, first passage, end, strength. What
-an attempt shows (`edge`) stands in the columns that tell it in the real table (``SHOWN_AS``), free of noise; weaker copies stand
+an attempt shows (`edge`) stands in the columns that say it in the real table (``SHOWN_AS``); weaker copies stand
 in some others. All other features are noise with the company of their family and trade date, and as often null as in the
 sample market. Labels of other barriers and horizons are not made: UNDEFINED, or null.
 """
@@ -24,14 +24,13 @@ from footprint_assets.contracts import Field
 from footprint_assets.lake import Lake, Lineage
 from footprint_assets.ml.features import allowed, family
 from footprint_assets.sample.edge import (
-    FLOW_SHARE,
     KNOWN_EDGE,
+    TAPE_S,
     USUAL_SIZE,
-    WALL_DOUBLINGS,
+    USUAL_TRADES,
     Edge,
     Shown,
     draw_outcomes,
-    draw_shown,
 )
 from footprint_assets.sample.instruments import listings
 from footprint_assets.settings import NANOS_PER_SECOND
@@ -45,7 +44,7 @@ SHOWN_AS: Mapping[str, str] = {
     "flow": "bar5s_lvltrade_toward_imbal_w12",
     "tempo": "bar5s_lvltrade_trade_rate_w12",
 }
-"""The column of each thing an attempt shows: size at the level, imbalance of aggressors towards it, trades a second."""
+"""The column that says each thing an attempt shows: size at the level, imbalance of aggressors towards it, trades a second."""
 COPIES: Mapping[str, tuple[str, ...]] = {
     "wall": ("bar5s_lvlliq_depth_vs_baseline_w12", "bar5s_lvlliq_net_qty_w36"),
     "flow": ("bar5s_lvltrade_toward_imbal_w36", "bar5s_trade_cnt_imbal"),
@@ -53,6 +52,11 @@ COPIES: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that tell it half as well."""
 
+RECORDS = 100_000
+"""MBP-10 records of the session that a drawn trade date would have had."""
+
+_SPREAD: Mapping[str, float] = {"wall": 1.15, "flow": 0.25, "tempo": 0.45}
+"""Standard deviation of what attempts show, in a simulated market too."""
 _DRAWN = Lineage(code_version="drawn from a known law")
 _BAR_NS = 5 * NANOS_PER_SECOND
 _HORIZON_S = 480
@@ -98,10 +102,11 @@ def gold_rows(
     """
     random = np.random.default_rng([seed, date.toordinal()])
     names = tuple(allowed().names if features is None else features)
-    shown = draw_shown(random, episodes)
+    counted = _counted(random, episodes)
+    shown = shown_in(counted)
     facts = _facts(random, date, episodes)
     labels = _labels(random, facts["decision_ts"], draw_outcomes(random, edge, shown))
-    columns = facts | labels | _features(random, names, shown, seed)
+    columns = facts | labels | _features(random, names, shown, seed) | counted
     rows = [
         _column(field, columns, episodes)
         for field in _fields()
@@ -111,11 +116,24 @@ def gold_rows(
     chances = pl.DataFrame(
         {
             "episode_id": signals["episode_id"],
-            "p_tradeable": edge.p_tradeable(shown.tempo),
-            "p_break": edge.p_break(shown.wall, shown.flow),
+            "p_tradeable": edge.p_tradeable(shown),
+            "p_break": edge.p_break(shown),
         }
     )
     return GoldRows(signals.sort("episode_id"), chances.sort("episode_id"))
+
+
+def shown_in(columns: Mapping[str, npt.ArrayLike] | pl.DataFrame, records: int = RECORDS) -> Shown:
+    """What attempts showed, by the columns of `levels_signals` that say it.
+
+    Args:
+        columns: Those of ``SHOWN_AS``.
+        records: MBP-10 records of the contract in the session.
+    """
+    size, imbalance, rate = (
+        np.asarray(columns[SHOWN_AS[what]], np.float64) for what in ("wall", "flow", "tempo")
+    )
+    return Shown.of(size, imbalance, TAPE_S * rate, records)
 
 
 def write_gold(
@@ -227,17 +245,24 @@ def _features(random: np.random.Generator, names: tuple[str, ...], shown: Shown,
     raw = 0.5 * company[:, place] + random.standard_t(5, (rows, len(names)))
     for what, copies in COPIES.items():
         for name in set(copies) & set(names):
-            raw[:, names.index(name)] += 2.0 * getattr(shown, what)
+            raw[:, names.index(name)] += getattr(shown, what) / _SPREAD[what]
     by_name = {field.name: field for field in _fields()}
     unknown = random.random(raw.shape) < _null_rates(names, seed)
-    values: dict[str, Any] = {
+    return {
         name: np.where(unknown[:, k], np.nan, _within(by_name[name], raw[:, k]))
         for k, name in enumerate(names)
     }
-    values[SHOWN_AS["wall"]] = np.round(USUAL_SIZE * 2.0 ** (WALL_DOUBLINGS * shown.wall))
-    values[SHOWN_AS["flow"]] = FLOW_SHARE * shown.flow
-    values[SHOWN_AS["tempo"]] = 2.0**shown.tempo
-    return values
+
+
+def _counted(random: np.random.Generator, rows: int) -> dict[str, Float64]:
+    """The columns of ``SHOWN_AS``, spread as in a simulated market: of a brisk tape, more goes either way."""
+    pace = random.standard_normal(rows)
+    trades = np.ceil(USUAL_TRADES * RECORDS * 2.0 ** (_SPREAD["tempo"] * pace))
+    return {
+        SHOWN_AS["wall"]: np.round(USUAL_SIZE * 2.0 ** random.uniform(-2.0, 2.0, rows)),
+        SHOWN_AS["flow"]: 2.0 * random.beta(6.5, 1.4 * 2.0 ** (0.35 * pace)) - 1.0,
+        SHOWN_AS["tempo"]: trades / TAPE_S,
+    }
 
 
 def _null_rates(names: tuple[str, ...], seed: int) -> Float64:

@@ -8,6 +8,6 @@ imports it inside its functions.
 from __future__ import annotations
 
 from footprint_assets.tracking.choice import tracker_of, tracking_root
-from footprint_assets.tracking.run import TrackedRun, Tracker, TrackingBusy
+from footprint_assets.tracking.run import TrackedRun, Tracker, TrackingBusy, identity_of
 
-__all__ = ["TrackedRun", "Tracker", "TrackingBusy", "tracker_of", "tracking_root"]
+__all__ = ["TrackedRun", "Tracker", "TrackingBusy", "identity_of", "tracker_of", "tracking_root"]

@@ -1,5 +1,8 @@
 """Runs in MLflow: a SQLite store and a folder of documents, no server.
 
+Each run is a version of the registered model of its head and product root, such as ``direction-ES``, and the alias ``champion``
+names the one in use. A version points to the run's documents: the model itself is in the lake.
+
 ``MlflowClient`` and not the fluent API, whose active run is global and breaks under threads. One process at a time: several
 that open a fresh store at once make its tables at once, and all fail.
 """
@@ -24,10 +27,12 @@ ENVIRONMENT = {
     # Nothing is sent anywhere, and git is not looked for.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GIT_PYTHON_REFRESH": "quiet",
-    # A first open would put its own handlers in the place of those that take secrets out (mlflow issue 19038).
+    # It would give loggers handlers of its own, which write into the middle of a progress display.
     "MLFLOW_CONFIGURE_LOGGING": "false",
 }
 """What MLflow reads from the environment, where nobody has set it otherwise."""
+CHAMPION = "champion"
+"""Alias of the version whose model is in use."""
 MOST_AT_ONCE = 100
 """Parameters, tags and metrics MLflow takes in one call."""
 
@@ -58,12 +63,13 @@ class MlflowTracker:
             client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             experiment = self._experiment(client, run.experiment)
             known = client.search_runs([experiment], f"tags.`{IDENTITY}` = '{run.identity}'")
-            if any(found.info.status == "FINISHED" for found in known):
-                return False
-            for found in known:
-                client.delete_run(found.info.run_id)
-            _write(mlflow, client, experiment, run)
-        return True
+            is_new = all(found.info.status != "FINISHED" for found in known)
+            if is_new:
+                for found in known:
+                    client.delete_run(found.info.run_id)
+                _write(mlflow, client, experiment, run)
+            _appoint(client, run)
+        return is_new
 
     def _experiment(self, client: Any, name: str) -> str:
         found = client.get_experiment_by_name(name)
@@ -89,7 +95,35 @@ def _write(mlflow: ModuleType, client: Any, experiment: str, run: TrackedRun) ->
         client.log_batch(run_id, metrics=some)
     for name, text in run.texts.items():
         client.log_text(run_id, text, name)
+    _register(client, run, made.info)
     client.set_terminated(run_id, "FINISHED")
+
+
+def _register(client: Any, run: TrackedRun, made: Any) -> None:
+    """A version of the registered model for a run."""
+    name = _registered(run)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(
+            name,
+            description=f"What {run.experiment} learned of {run.root}, month by month; the models are in the lake.",
+        )
+    tags = {IDENTITY: run.identity, "partition": run.partition, "sha256": run.sha256}
+    client.create_model_version(name, made.artifact_uri, made.run_id, tags, await_creation_for=0)
+
+
+def _appoint(client: Any, run: TrackedRun) -> None:
+    """Give the alias to the version in use, where it was written down."""
+    name = _registered(run)
+    found = client.search_model_versions(f"name = '{name}' and tags.`{IDENTITY}` = '{run.champion}'")
+    if found:
+        client.set_registered_model_alias(
+            name, CHAMPION, max(found, key=lambda one: int(one.version)).version
+        )
+
+
+def _registered(run: TrackedRun) -> str:
+    """Name of the registered model a run is a version of."""
+    return f"{run.experiment}-{run.root}"
 
 
 def _chunks(entities: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -106,7 +140,7 @@ def _mlflow() -> ModuleType:
         raise ExtraMissing(
             "This tracker needs MLflow, which is not installed.",
             where={"tracking": "mlflow"},
-            remedy="pip install 'footprint-assets[tracking]', or FOOTPRINT_TRACKING__KIND=jsonl.",
+            remedy="pip install --editable '.[tracking]' in the checkout, or FOOTPRINT_TRACKING__KIND=jsonl.",
         ) from error
     module: ModuleType = mlflow
     return module

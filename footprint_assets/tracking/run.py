@@ -40,6 +40,7 @@ class TrackedRun:
         metrics: What it is worth; a number that is not finite is not known and is left out.
         tags: Where it comes from.
         texts: Documents by file name, such as the model card.
+        champion: Identity of the run whose model is in use now; empty where none is.
 
     Raises:
         ValueError: A name that becomes part of a path is no plain word.
@@ -53,6 +54,7 @@ class TrackedRun:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    champion: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.experiment, *self.texts):
@@ -62,9 +64,7 @@ class TrackedRun:
     @property
     def identity(self) -> str:
         """What makes two runs the same: experiment, root, month and bytes; 32 hexadecimal digits."""
-        return hashlib.sha256(
-            json.dumps([self.experiment, self.root, self.partition, self.sha256]).encode()
-        ).hexdigest()[:32]
+        return identity_of(self.experiment, self.root, self.partition, self.sha256)
 
     @property
     def name(self) -> str:
@@ -86,6 +86,18 @@ class TrackedRun:
             tags=_without_secrets(self.tags),
             texts=_without_secrets(self.texts),
         )
+
+
+def identity_of(experiment: str, root: str, partition: str, sha256: str) -> str:
+    """What tells a run from all others; 32 hexadecimal digits.
+
+    Args:
+        experiment: What was trained.
+        root: Product root.
+        partition: The month, ``YYYY-MM-01``.
+        sha256: Of the model's bytes.
+    """
+    return hashlib.sha256(json.dumps([experiment, root, partition, sha256]).encode()).hexdigest()[:32]
 
 
 def _without_secrets(texts: Mapping[str, str]) -> dict[str, str]:

@@ -77,7 +77,7 @@ def _wandb() -> ModuleType:
         raise ExtraMissing(
             "This tracker needs Weights & Biases, which is not installed.",
             where={"tracking": "wandb"},
-            remedy="pip install 'footprint-assets[wandb]', or FOOTPRINT_TRACKING__KIND=jsonl.",
+            remedy="pip install --editable '.[wandb]' in the checkout, or FOOTPRINT_TRACKING__KIND=jsonl.",
         ) from error
     module: ModuleType = wandb
     return module

@@ -63,3 +63,18 @@ def test_two_of_a_session_stand_for_it():
     got, squared = look(vectors, np.zeros(1, np.float32), 0, 6, group, 9, 3, 2)
     assert got.tolist() == [0, 1, 3]
     assert squared.tolist() == [0, 1, 9]
+
+
+def test_a_distance_is_one_written_sum_to_the_bit():
+    """Eight terms pairwise, then onto the sum: float32 at every step, so that no machine may add up otherwise."""
+    random = np.random.default_rng(5)
+    vectors, query = (random.normal(size=shape).astype(np.float32) for shape in ((100, 43), 43))
+    squares = np.zeros((100, 48), np.float32)
+    squares[:, :43] = (vectors - query) ** 2
+    expected = np.zeros(100, np.float32)
+    for run in np.split(squares, 6, axis=1):
+        pairs = run[:, ::2] + run[:, 1::2]
+        fours = pairs[:, ::2] + pairs[:, 1::2]
+        expected += fours[:, 0] + fours[:, 1]
+    got, squared = look(vectors, query, 0, 100, np.arange(100), -1, 100, 1)
+    assert squared.tolist() == expected[got].tolist()
