@@ -14,8 +14,9 @@ from rich.console import Console
 
 from footprint_assets import console, contracts, sample
 from footprint_assets.lake import Lake
+from footprint_assets.settings import Settings
 from footprint_assets_tests.command_line import COMMANDS, Shell
-from footprint_assets_tests.small_market import DAY, KEYS, NEXT, build_lake, settings_of, write_drop
+from footprint_assets_tests.small_market import DAY, KEYS, NEXT, write_drop
 
 HEAVY = {
     "dagster",
@@ -38,12 +39,10 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(built_market: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with files and every table of two trade dates; read only."""
     folder = tmp_path_factory.mktemp("cli")
-    settings = settings_of(folder / "data")
-    write_drop(settings.dbn_dir, [DAY, NEXT])
-    build_lake(settings, DAY, NEXT)
+    shutil.copytree(built_market.lake_root.parent, folder / "data")
     return folder
 
 
@@ -279,12 +278,9 @@ def test_audit_counts_its_findings_and_fails_where_nothing_is_published(beside: 
     assert "Nothing is published" in said.err
 
 
-def test_an_audit_error_is_exit_code_1_with_its_facts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_of(shell.folder / "data")
-    write_drop(settings.dbn_dir, [DAY])
-    build_lake(settings, DAY)
+def test_an_audit_error_is_exit_code_1_with_its_facts(beside: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTPRINT_ROOTS", '{"ES": {"tick_size_nanos": 125000000}, "NQ": {}}')
-    said = shell("audit")
+    said = beside(f"audit --end {DAY}")
     assert said.code == 1
     (row,) = [line for line in said.out.splitlines() if "tick_size_agrees" in line]
     assert "ERROR" in row

@@ -131,6 +131,8 @@ def test_a_width_by_hand():
     assert conformal_width(miss, session, 0.5) == 2.0
     assert conformal_width(miss, session, 0.75) == 3.0
     assert conformal_width(miss, session, 0.8) == np.inf
+    crowded = np.array([0, 0, 0, 1])  # a trade date of many rows counts no more than another
+    assert conformal_width(miss, crowded, 0.5) == 3.0
     few = fit_calibrators(
         out_of_fold(sessions=3, a_day=80), SHA, SETTINGS.model_copy(update={"min_sessions": 2})
     )

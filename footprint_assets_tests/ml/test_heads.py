@@ -90,15 +90,37 @@ def test_a_later_row_teaches_nothing_of_an_earlier_time_bin():
     assert lesson.x[:, 1].tolist() == pytest.approx([*BIN_ENDS[:2], *BIN_ENDS[:2], *BIN_ENDS])
 
 
+def test_the_trade_dates_that_trees_are_counted_on_do_not_choose_what_they_read(known):
+    moves = pl.col("first_passage_share").is_not_null().cast(pl.Float32)
+    is_late = pl.col("session") > known["session"].max() * (1 - SETTINGS.holdout_share)
+    names = FEATURES.names[:2]
+    noise = known.sample(fraction=1.0, shuffle=True, seed=3).select(moves).to_series()
+    planted = known.with_columns(
+        pl.when(pl.int_range(pl.len()) % 8 == 0).then(moves).otherwise(noise).alias(names[0]),
+        pl.when(is_late).then(moves).otherwise(noise).alias(names[1]),
+    )
+    one = SETTINGS.model_copy(update={"max_rounds": 3, "hazard_features": 1})
+    assert train(HEADS["time_to_threshold"], planted, FEATURES.only(names), one).features == names[:1]
+
+
+def test_rows_that_follow_each_other_teach_without_a_copy():
+    from footprint_assets.ml.heads import _Lesson
+
+    lesson = _Lesson(np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(4.0), np.ones(4))
+    assert np.shares_memory(lesson.of(np.array([1, 2])).x, lesson.x)
+    assert lesson.of(np.array([0, 1, 3])).y.tolist() == [0.0, 1.0, 3.0]
+
+
 def test_a_model_says_what_it_cannot_do(known):
     head, few = HEADS["direction"], known.filter(pl.col("session") < 5)
     with pytest.raises(TooFewSessions, match=r"too little history.*trade_dates=5, needed=20"):
         train(head, few, FEATURES, SETTINGS)
     with pytest.raises(OneClass, match="head=direction"):
         train(head, known.filter(pl.col("outcome") != "BOUNCE"), FEATURES, SETTINGS)
-    empty = known.with_columns(pl.lit(None, pl.Float32).alias(name) for name in FEATURES.names)
-    with pytest.raises(NothingKnown):
-        train(head, empty, FEATURES, SETTINGS)
+    for nothing in (None, 1.0):
+        empty = known.with_columns(pl.lit(nothing, pl.Float32).alias(name) for name in FEATURES.names)
+        with pytest.raises(NothingKnown):
+            train(head, empty, FEATURES, SETTINGS)
     with pytest.raises(FeaturesDiffer, match="first=bar5s_ofi_x2"):
         train(head, known.drop("bar5s_ofi_x2"), FEATURES, SETTINGS)
 
