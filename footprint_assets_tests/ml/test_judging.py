@@ -69,7 +69,9 @@ def episodes(month: dt.date, edge: float = 2.0) -> pl.DataFrame:
     )
 
 
-def publish(lake: Lake, key: str, month: dt.date, frame: pl.DataFrame | None) -> None:
+def publish(
+    lake: Lake, key: str, month: dt.date, frame: pl.DataFrame | None, made_by: str = allowed().sha256
+) -> None:
     """Put rows in the place of a table's month, whatever was there."""
     schema = contracts.load(key).polars_schema
     with lake.stage(key, month, lineage=Lineage(), schema=contracts.load(key).arrow_schema) as stage:
@@ -81,7 +83,7 @@ def publish(lake: Lake, key: str, month: dt.date, frame: pl.DataFrame | None) ->
             ]
             order = contracts.load(key).sort
             stage.write("ES", frame.select(known).sort(order))
-        stage.count("ES", notes={FEATURES_NOTE: allowed().sha256})
+        stage.count("ES", notes={FEATURES_NOTE: made_by})
         stage.publish()
 
 
@@ -249,6 +251,17 @@ def test_artefacts_of_another_list_of_features_are_refused_and_nothing_is_overwr
     with pytest.raises(FeaturesDiffer, match="another list of features"):
         make(judged, PREDICTIONS, MAY)
     assert read(judged, PREDICTIONS, MAY).equals(before)
+
+
+@pytest.mark.parametrize(("key", "month"), [(CALIBRATOR, APRIL), (PREDICTIONS, MAY)])
+def test_what_was_said_by_models_of_another_list_of_features_is_not_calibrated(
+    judged: Settings, key: str, month: dt.date
+) -> None:
+    before = read(judged, key, MAY)
+    publish(Lake(judged.lake_root), OUT_OF_FOLD, month, episodes(month, edge=1.0), "cd" * 32)
+    with pytest.raises(FeaturesDiffer, match=f"learn --start {month:%Y-%m}"):
+        make(judged, key, MAY)
+    assert read(judged, key, MAY).equals(before)
 
 
 def test_every_table_is_the_same_when_it_is_made_again(judged: Settings) -> None:
