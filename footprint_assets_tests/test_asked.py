@@ -370,7 +370,7 @@ class TestPages:
         ):
             assert f"<h2>{heading}</h2>" in page
         episodes = rows(bench.lake, TRAINING_SET, APRIL)["ES"].height
-        assert f'<dt>Episodes</dt><dd class="">{episodes}</dd>' in page
+        assert f'<dt>Episodes of the month</dt><dd class="">{episodes}</dd>' in page
 
     def test_a_month_or_root_without_predictions_is_said(self, bench: Workbench, tmp_path: Path) -> None:
         for month, root in ((JUNE, "ES"), (APRIL, "NQ")):
