@@ -395,7 +395,7 @@ class ModelSettings(_Group):
     max_rounds: int = Field(300, gt=0, description="Most trees of a booster.")
     patience: int = Field(30, gt=0, description="Trees without a gain after which no more are grown.")
     learning_rate: float = Field(0.05, gt=0, description="Share of a tree that counts.")
-    num_leaves: int = Field(15, gt=1, description="Leaves of a tree.")
+    num_leaves: int = Field(7, gt=1, description="Leaves of a tree.")
     min_data_in_leaf: int = Field(50, gt=0, description="Fewest rows of a leaf.")
     feature_fraction: float = Field(0.3, gt=0, le=1, description="Share of the features a tree may read.")
     lambda_l2: float = Field(5.0, ge=0, description="L2 penalty of a leaf.")

@@ -89,6 +89,7 @@ def by_pass(tmp_path_factory: pytest.TempPathFactory) -> ByPass:
     )
 
 
+@pytest.mark.slow
 def test_passes_over_the_dates_in_any_order_make_the_lake_of_daily_runs(
     by_pass: ByPass, built_market: Settings
 ) -> None:

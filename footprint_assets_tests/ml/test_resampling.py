@@ -45,6 +45,7 @@ def test_the_chance_of_not_being_below_is_small_only_where_every_trade_date_agre
     better = days_in_common(0, shift=-1.0)
     assert chance_not_below_zero(better, SESSION, draws=500, seed=2) < 0.01
     assert chance_not_below_zero(-better, SESSION, draws=500, seed=2) > 0.99
+    assert chance_not_below_zero(np.zeros(SESSION.size), SESSION, draws=500, seed=2) == 1.0
     one_day = np.where(SESSION == 0, -50.0, 0.05)  # better on a single day
     assert chance_not_below_zero(one_day, SESSION, draws=500, seed=2) > 0.05
 
