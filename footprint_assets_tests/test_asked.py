@@ -188,7 +188,10 @@ class TestAttempt:
 
     @pytest.mark.parametrize(
         ("level", "root", "says"),
-        [("PM_LOW", "ES", "no attempt.* this trade date: OR_LOW, PM_HIGH"), ("PM_HIGH", "NQ", "no contract of NQ")],
+        [
+            ("PM_LOW", "ES", "no attempt.* this trade date: OR_LOW, PM_HIGH"),
+            ("PM_HIGH", "NQ", "no contract of NQ"),
+        ],
     )
     def test_another_level_or_root_is_said(self, bench: Workbench, level: str, root: str, says: str) -> None:
         with pytest.raises(NoSuchAttempt, match=says):
