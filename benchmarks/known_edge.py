@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from footprint_assets.settings import ModelSettings
     from footprint_assets.tables import LakeTable
 
-SESSIONS, RECORDS = 200, 50_000
+SESSIONS, RECORDS = 160, 50_000
 FIRST = dt.date(2023, 9, 5)
 LEARNED, CALIBRATED = 0.6, 0.15
 """Shares of the sessions that models learn from, and that calibrators do."""

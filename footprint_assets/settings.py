@@ -395,7 +395,7 @@ class ModelSettings(_Group):
     max_rounds: int = Field(300, gt=0, description="Most trees of a booster.")
     patience: int = Field(30, gt=0, description="Trees without a gain after which no more are grown.")
     learning_rate: float = Field(0.05, gt=0, description="Share of a tree that counts.")
-    num_leaves: int = Field(15, gt=1, description="Leaves of a tree.")
+    num_leaves: int = Field(7, gt=1, description="Leaves of a tree.")
     min_data_in_leaf: int = Field(50, gt=0, description="Fewest rows of a leaf.")
     feature_fraction: float = Field(0.3, gt=0, le=1, description="Share of the features a tree may read.")
     lambda_l2: float = Field(5.0, ge=0, description="L2 penalty of a leaf.")
@@ -451,6 +451,13 @@ class JudgingSettings(_Group):
         200, gt=1, description="Fewest rows a map is fitted on; with fewer it changes nothing."
     )
     min_sessions: int = Field(10, gt=1, description="Fewest trade dates a map or a width is fitted on.")
+    adaptive_gamma: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Step by which the interval of strength answers each trade date it missed too often or too rarely; "
+        "0 for none, 0.01 where outcomes drift.",
+    )
     score_step: float = Field(
         0.005, gt=0, lt=1, description="Steps that probabilities are rounded to for Venn-Abers intervals."
     )

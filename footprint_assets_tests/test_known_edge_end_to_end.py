@@ -16,7 +16,7 @@ from footprint_assets.sample.known_edge import SHOWN_AS, shown_in
 from footprint_assets_tests.small_market import rows
 
 DAY = dt.date(2024, 6, 18)
-RECORDS = 60_000
+RECORDS = 40_000
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,24 @@ def test_the_same_rows_give_the_same_text_whatever_their_order_and_the_threads(k
     assert "parameters:" not in "".join(models[0].boosters.values())
 
 
+def test_labels_that_are_judged_over_the_same_time_count_as_one(known):
+    """Ten at once are breaks, ten one after the other bounces: they count one to ten."""
+    group, start = known["session"].cast(pl.Int64), np.arange(known.height)
+    is_crowd = start // 10 % 2 == 0
+    at = 86_400 * group + 100 * np.where(is_crowd, start // 10 * 10, start)
+    crowded = known.with_columns(
+        outcome=pl.Series(np.where(is_crowd, "BREAK", "BOUNCE")), decision_ts=at, label_end_ts=at + 50
+    )
+    few = SETTINGS.model_copy(update={"max_rounds": 5, "learning_rate": 0.01})
+    said = train(HEADS["direction"], crowded, FEATURES, few).predict(known, SHA)["p_break"]
+    assert said.mean() == pytest.approx(1 / 11, abs=0.02)
+
+
 def test_quantiles_do_not_cross_and_hold_their_share(known, judged):
-    said = train(HEADS["strength"], known, FEATURES, SETTINGS).predict(judged, SHA)
+    model = train(HEADS["strength"], known, FEATURES, SETTINGS)
+    said = model.predict(judged, SHA)
+    crossed = dict(zip(model.boosters, reversed(model.boosters.values()), strict=True))
+    assert dataclasses.replace(model, boosters=crossed).predict(judged, SHA).equals(said)
     low, middle, high = (said[name].to_numpy() for name in said.columns)
     assert said.columns == ["strength_q10_pts", "strength_q50_pts", "strength_q90_pts"]
     assert ((low <= middle) & (middle <= high)).all()
@@ -79,6 +95,16 @@ def test_chances_of_both_barriers_grow_with_time_and_leave_room_for_neither(know
     for k, end in enumerate(BIN_ENDS):
         passed = (judged["first_passage_share"] > 0) & (judged["first_passage_share"] <= end)
         assert breaks[:, k].mean() == pytest.approx(passed.fill_null(value=False).mean(), abs=0.04)
+
+
+def test_break_bounce_and_neither_add_up_to_one_in_every_time_bin():
+    from footprint_assets.ml.heads import BOUNCE, BREAK, NOTHING, _incidence
+
+    hazard = np.random.default_rng(0).dirichlet([8, 1, 1], (5, BIN_ENDS.size))
+    breaks, bounces = np.split(_incidence(hazard), 2, axis=1)
+    assert breaks[:, 0] == pytest.approx(hazard[:, 0, BREAK])
+    assert bounces[:, 1] - bounces[:, 0] == pytest.approx(hazard[:, 0, NOTHING] * hazard[:, 1, BOUNCE])
+    assert breaks + bounces == pytest.approx(1.0 - np.cumprod(hazard[:, :, NOTHING], axis=1))
 
 
 def test_a_later_row_teaches_nothing_of_an_earlier_time_bin():
@@ -115,6 +141,9 @@ def test_a_model_says_what_it_cannot_do(known):
     head, few = HEADS["direction"], known.filter(pl.col("session") < 5)
     with pytest.raises(TooFewSessions, match=r"too little history.*trade_dates=5, needed=20"):
         train(head, few, FEATURES, SETTINGS)
+    apart = SETTINGS.model_copy(update={"embargo_sessions": known["session"].n_unique() - 1})
+    with pytest.raises(TooFewSessions, match="too few trade dates with rows to split"):
+        train(head, known, FEATURES, apart)  # the trees are counted behind an embargo
     with pytest.raises(OneClass, match="head=direction"):
         train(head, known.filter(pl.col("outcome") != "BOUNCE"), FEATURES, SETTINGS)
     for nothing in (None, 1.0):

@@ -23,13 +23,14 @@ from footprint_assets.assets.judging import (
     TABLES,
     champion_of,
 )
-from footprint_assets.assets.learning import FEATURES_NOTE, INDEX, SPACE
+from footprint_assets.assets.learning import FEATURES_NOTE, INDEX, SPACE, embargo
 from footprint_assets.gold_contracts import MODELS, OUT_OF_FOLD, TRAINING_SET
 from footprint_assets.lake import Lake, Lineage
+from footprint_assets.ml import measures
 from footprint_assets.ml.artefacts import model_rows
 from footprint_assets.ml.features import FeatureList, FeaturesDiffer, allowed
 from footprint_assets.ml.heads import HEADS, train
-from footprint_assets.months import MonthScope, month_of, sessions_of
+from footprint_assets.months import MonthScope, month_of, months_before, sessions_of
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import JudgingSettings, ModelSettings, Settings
 from footprint_assets.tables import Staged, Unchanged
@@ -208,6 +209,30 @@ def test_neighbours_and_trees_are_found_to_know_something(judged: Settings) -> N
         subject="features", measure="share_moved", split="all"
     )
     assert quiet["is_beyond_null"].to_list() == [False]
+
+
+def test_reports_read_as_many_months_as_the_settings_say_their_own_among_them(judged: Settings) -> None:
+    scope = MonthScope(MAY, Workbench(judged))
+    opened = {key: BY_KEY[key].open_inputs(scope) for key in (CALIBRATOR, judging.CALIBRATION_REPORT)}
+    assert opened[CALIBRATOR]["said"].dates == months_before(MAY, JUDGING.window_months)
+    before = opened[judging.CALIBRATION_REPORT]["before"].dates
+    assert (*before, MAY) == (*months_before(MAY, JUDGING.window_months - 1), MAY)
+
+
+def test_a_head_trained_again_without_a_family_reads_no_trade_date_of_the_embargo(
+    judged: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = TREES.model_copy(update={"embargo_sessions": 15})
+    scope = MonthScope(MAY, Workbench(judged.model_copy(update={"models": models})))
+    taught: list[pl.DataFrame] = []
+    monkeypatch.setattr(
+        judging,
+        "worth_of_families",
+        lambda _model, _rows, earlier, *_: taught.append(earlier) or measures.table(()),
+    )
+    list(BY_KEY[judging.ABLATION].function(scope, **BY_KEY[judging.ABLATION].open_inputs(scope)))
+    known = {day for month in MONTHS[:-1] for day in sessions_of(month)[:DAYS]}
+    assert set(taught[0]["session_date"]) == known - set(embargo(scope)) != known
 
 
 def test_the_champion_changes_only_for_a_better_one(judged: Settings) -> None:

@@ -31,17 +31,17 @@ DAYS = [
 ]
 LEARNED, CALIBRATED, JUDGED = 150, 140, 60
 A_DAY = 60
-SETTINGS = ModelSettings(
-    max_rounds=150, learning_rate=0.1, num_leaves=7, feature_fraction=1.0, hazard_features=12
-)
-"""Quick to learn, chosen on markets of other seeds. Of six seeds AUCs lie 0.007 to 0.011 (direction) and 0.008 to 0.018 below those of
-the planted chances."""
+SETTINGS = ModelSettings(max_rounds=150, learning_rate=0.1, feature_fraction=1.0, hazard_features=12)
+"""Quick to learn, chosen on markets of other seeds."""
+SEED = 1
+"""Of the seeds 1 to 5 and 7: AUC of direction 0.007 to 0.011, of tradeability 0.008 to 0.018 below that of the planted chances,
+calibration errors always under the noise of a perfect model, all null AUCs inside their bands, the null lift in five of the six."""
 
 
 def market(edge: Edge) -> Judged:
     """Learn from the first trade dates, calibrate on the next, judge by the last."""
     days = DAYS[: LEARNED + CALIBRATED + JUDGED]
-    drawn = [gold_rows(day, edge=edge, episodes=A_DAY, features=FEATURES.names) for day in days]
+    drawn = [gold_rows(day, edge=edge, episodes=A_DAY, seed=SEED, features=FEATURES.names) for day in days]
     rows = training_rows(pl.concat([one.signals for one in drawn]), FEATURES, LabelSettings())
     chances = pl.concat([one.chances for one in drawn]).select(
         "episode_id", true_break="p_break", true_tradeable="p_tradeable"

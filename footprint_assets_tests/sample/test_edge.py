@@ -26,7 +26,7 @@ from footprint_assets.sample.known_edge import TABLE, gold_rows, shown_in, write
 from footprint_assets_tests.sample.market_files import ladders, read_all
 
 DAY = dt.date(2024, 6, 18)
-RECORDS = 60_000
+RECORDS = 40_000
 TICK = 250_000_000
 BARRIER, HORIZON_NS = 8, 480 * 10**9
 
