@@ -310,7 +310,7 @@ def test_an_audit_error_is_exit_code_1_with_its_facts(beside: Shell, monkeypatch
     assert said.code == 1
     (row,) = [line for line in said.out.splitlines() if "tick_size_agrees" in line]
     assert "ERROR" in row
-    assert "configured_points=0.125" in row
+    assert "configured_points 0.125" in row
 
 
 def test_show_prints_rows_schema_and_plot(beside: Shell) -> None:

@@ -219,7 +219,10 @@ def _families(families: Mapping[str, pl.DataFrame]) -> str:
     drawn = [
         one(head, rows) for head, rows in families.items() if rows.height and rows["mean_size"].sum() > 0
     ]
-    words = "Mean size of what each family of features adds to a prediction, over the episodes of the month."
+    words = (
+        "Mean size of what each family of features adds to a prediction, over the episodes of the month. A feature's family is "
+        "the first word of its name: lvltrade of bar5s_lvltrade_buy_vol_w3."
+    )
     return _note(words, f'<div class="figures">{"".join(drawn)}</div>') if drawn else ""
 
 

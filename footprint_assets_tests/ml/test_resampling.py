@@ -53,11 +53,11 @@ def test_the_chance_of_not_being_below_is_small_only_where_every_trade_date_agre
     assert chance_not_below_zero(one_day, SESSION, draws=500, seed=2) > 0.05
 
 
-@pytest.mark.parametrize("dates", [5, 8, 21])
+@pytest.mark.parametrize("dates", [5, 21])
 def test_bands_and_chances_of_few_trade_dates_are_as_wide_as_they_say(dates):
     """Without what Student's t adds, the bands of five trade dates hold the mean 84 times of 100."""
     session, random = np.repeat(np.arange(dates), 10), np.random.default_rng(0)
-    values = [np.repeat(random.normal(size=dates), 10) + random.normal(size=session.size) for _ in range(400)]
+    values = [np.repeat(random.normal(size=dates), 10) + random.normal(size=session.size) for _ in range(200)]
     bands = [mean_band(one, session, draws=200, seed=k) for k, one in enumerate(values)]
     held = np.mean([band.low <= 0.0 <= band.high for band in bands])
     assert 0.89 < held < 0.98
