@@ -61,10 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--months", type=_number, default=24, help="learning: months")
     parser.add_argument("--episodes", type=_number, default=25_000, help="learning: episodes in all of them")
     parser.add_argument("--threads", type=_number, default=1, help="learning: threads of the boosted trees")
-    parser.add_argument(
-        "--functions", action="store_true", help="learning: the pure functions one by one, not the command"
-    )
-    parser.add_argument("--window", type=_number, help="learning: months the functions learn from, at most")
     parser.add_argument("--rounds", type=int, default=3, help="how often every side is run")
     parser.add_argument(
         "--only", nargs="*", default=(), choices=[c.name for c in CASES], metavar="CASE", help="these cases"
@@ -146,11 +142,9 @@ def _known_edge(arguments: argparse.Namespace) -> None:
 def _learning(arguments: argparse.Namespace) -> None:
     from benchmarks import learning
 
-    size = (arguments.data, arguments.months, arguments.episodes, arguments.threads)
-    if arguments.functions:
-        document = learning.measure(*size, arguments.window, _tell)
-    else:
-        document = learning.measure_command(*size, _tell)
+    document = learning.measure(
+        arguments.data, arguments.months, arguments.episodes, arguments.threads, _tell
+    )
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "learning.json").write_text(json.dumps(document, indent=1))
     print(learning.markdown(document))

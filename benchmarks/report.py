@@ -165,8 +165,9 @@ def _told(what: tuple[str, str] | None, results: Results) -> str:
 
 
 def _spread(spread: Spread, unit: str) -> str:
-    ends = "" if spread.low == spread.high else f" ({_number(spread.low)} to {_number(spread.high)})"
-    return f"{_number(spread.median)}{ends} {unit}"
+    scale, unit = _readable(spread.median, unit)
+    middle, low, high = (_number(scale * value) for value in (spread.median, spread.low, spread.high))
+    return f"{middle}{'' if low == high == middle else f' ({low} to {high})'} {unit}"
 
 
 def _wanted(line: Line) -> str:
@@ -174,8 +175,17 @@ def _wanted(line: Line) -> str:
 
 
 def _number(value: float, unit: str = "") -> str:
+    scale, unit = _readable(value, unit)
+    value *= scale
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 4
     return f"{value:,.{digits}f} {unit}".strip()
+
+
+def _readable(value: float, unit: str) -> tuple[float, str]:
+    """What a value is multiplied by, and its unit then: short times are told in milliseconds and microseconds."""
+    if unit != "s" or abs(value) >= 0.1:
+        return 1.0, unit
+    return (1e3, "ms") if abs(value) >= 1e-3 else (1e6, "us")
 
 
 def _costs(results: Results) -> list[str]:

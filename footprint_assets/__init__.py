@@ -7,6 +7,7 @@ tables in, tables out). On top of them stand the rooms that know Dagster: ``part
 """
 
 import ctypes
+import gc
 import hashlib
 import os
 import platform
@@ -32,6 +33,19 @@ def _share_malloc_arenas() -> None:
 
 
 _share_malloc_arenas()
+
+
+def _look_for_cycles_less_often() -> None:
+    """Let Python look for cycles of garbage after 10,000 new objects, not 700.
+
+    The graph and the events of a run are many small objects that stay: looking through them again and again took a quarter of
+    the time to load the definitions and an eighth of a run. What is in no cycle, as frames and arrays are, is freed at once
+    either way.
+    """
+    gc.set_threshold(10_000)
+
+
+_look_for_cycles_less_often()
 
 
 def _keep_compiled_kernels_apart() -> None:

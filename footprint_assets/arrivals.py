@@ -374,7 +374,7 @@ def _oddities(fresh: Iterable[FileEntry], batches: _Batches) -> Iterator[Note]:
     """What a person may wonder about files that were taken."""
     doubts: dict[dt.date, str] = {}
     for entry in fresh:
-        if reason := _why_it_has_no_date(entry):
+        if reason := why_it_has_no_date(entry):
             yield Note(one_line(f"{entry.name} makes no trade date: {reason}."))
         utc_days = _utc_days(entry)
         conditions = batches.conditions(entry.path.parent)
@@ -383,7 +383,7 @@ def _oddities(fresh: Iterable[FileEntry], batches: _Batches) -> Iterator[Note]:
         yield Note(f"The vendor calls the data of UTC day {day} {word}.")
 
 
-def _why_it_has_no_date(entry: FileEntry) -> str:
+def why_it_has_no_date(entry: FileEntry) -> str:
     """Why no session's own UTC day lies in a file; empty where one does."""
     if entry.schema not in (None, *READ_SCHEMAS):
         return f"no table is made of schema {entry.schema}"

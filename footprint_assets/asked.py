@@ -166,7 +166,13 @@ class Prediction:
         return ["by", "what", "said", "interval", "model of"], rows
 
     def _with_ends(self, head: str, what: str, value: str, low: str, high: str, form: str = ".1%") -> Said:
-        return Said(head, what, self._number(value), self._number(low), self._number(high), form)
+        said, ends = self._number(value), [self._number(low), self._number(high)]
+        # The map and the interval are two methods: where they part by a little, a person is shown an interval of both.
+        first, last = (
+            None if said is None or end is None else pick(said, end)
+            for pick, end in zip((min, max), ends, strict=True)
+        )
+        return Said(head, what, said, first, last, form)
 
     def _number(self, column: str) -> float | None:
         value = self.row.get(column)

@@ -44,7 +44,7 @@ def build_asset_check(check: Check) -> dg.AssetChecksDefinition:
             return dg.AssetCheckResult(
                 passed=not failed,
                 severity=_severity(check, failed),
-                description="; ".join(f"{f.symbol}: {dict(f.facts)}" for f in failed[:SHOWN_FINDINGS])
+                description="; ".join(f"{f.symbol}: {f.words}" for f in failed[:SHOWN_FINDINGS])
                 or check.rule,
                 metadata={
                     "findings": dg.JsonMetadataValue(

@@ -159,7 +159,11 @@ def _none(
             remedy=f"footprint-assets show {LEVELS_SIGNALS} --date {day}",
         )
     if found.is_empty():
-        remedy = f"ask for a level with attempts on this trade date: {', '.join(sorted(tried)) or 'none'}."
+        remedy = (
+            f"ask for a level with attempts on this trade date: {', '.join(sorted(tried))}."
+            if tried
+            else "ask about another trade date; this one has no attempts at any level."
+        )
     else:
         first, *_ = places(found.rename({"symbol": "contract"}).sort("decision_ts"))
         remedy = f"ask for {first.clock} ET, the first of the trade date, or later."

@@ -24,7 +24,7 @@ class FootprintError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        facts = ", ".join(f"{name}={value}" for name, value in self.where.items())
+        facts = ", ".join(f"{name}={value}" for name, value in self.where.items() if value is not None)
         text = f"{self.message} [{facts}]" if facts else self.message
         return f"{text} Remedy: {self.remedy}" if self.remedy else text
 

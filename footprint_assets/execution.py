@@ -19,13 +19,17 @@ from pathlib import Path
 from types import FrameType
 
 import dagster as dg
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.events import RunFailureReason
-from dagster._core.storage.tags import MAX_RETRIES_TAG
+from dagster._core.storage.tags import MAX_RETRIES_TAG, REPOSITORY_LABEL_TAG
 
 from footprint_assets.records import UNFINISHED
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The event log keeps everything; the terminal shows the outcome."""
+
+SHOWN_WITH = {REPOSITORY_LABEL_TAG: f"{SINGLETON_REPOSITORY_NAME}@footprint_assets.definitions"}
+"""Run tag by which the UI finds the runs of a job; without it the page of the job says that there are none."""
 
 ENDED = frozenset("ZXx")
 """States of a process of which no more than its exit code is left."""
@@ -79,7 +83,7 @@ def execute(
                 run_config=QUIET,
                 run_id=run_id,
                 # Whoever started it on the command line starts it again there, and the daemon does not.
-                tags={**tags, PROCESS_TAG: process_name(), MAX_RETRIES_TAG: "0"},
+                tags={**tags, **SHOWN_WITH, PROCESS_TAG: process_name(), MAX_RETRIES_TAG: "0"},
             )
     except KeyboardInterrupt:  # between two steps; inside a step Dagster records it
         run = instance.get_run_by_id(run_id)

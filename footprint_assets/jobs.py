@@ -62,7 +62,7 @@ def audit_lake(context: dg.OpExecutionContext, config: AuditConfig) -> None:
     )
     rows, failed = validation.rows, validation.failures
     lines = ["| trade date | check | contract | severity | facts |", "|---|---|---|---|---|"] + [
-        f"| {row.trade_date} | {row.check.name} | {row.finding.symbol} | {row.severity} | {dict(row.finding.facts)} |"
+        f"| {row.trade_date} | {row.check.name} | {row.finding.symbol} | {row.severity} | {row.finding.words} |"
         for row in failed
     ]
     metadata: dict[str, int | dg.MetadataValue] = {

@@ -13,6 +13,7 @@ from footprint_assets.asked import Prediction, predict, similar
 from footprint_assets.assets.judging import (
     ABLATION,
     CALIBRATION_REPORT,
+    CHAMPION,
     DRIFT_REPORT,
     MODEL_CARD,
     PREDICTIONS,
@@ -44,15 +45,16 @@ REPORTS = {
 }
 """Reports of the model page by their heading."""
 SIGNALS_SHOWN = 6
-"""Episodes of the month whose predictions are taken apart: those with the boldest ones."""
+"""Episodes of the month whose predictions are taken apart: half of them the highest, half the lowest."""
 
 _SUBJECTS = ("p_tradeable", "p_break")
+_SCORES = {"auc": "AUC", "log_loss_skill": "log-loss skill", "calibration_error": "calibration error"}
 
 
 def model_tables() -> tuple[str, ...]:
     """Dataset keys of the tables the model page shows."""
     models = (MODELS[head] for head in EXPLAINED)
-    return (PREDICTIONS, TRAINING_SET, *models, *REPORTS.values(), MODEL_CARD)
+    return (PREDICTIONS, TRAINING_SET, *models, *REPORTS.values(), CHAMPION, MODEL_CARD)
 
 
 def write_model_page(settings: Settings, month: dt.date, root: str, out: Path, *, simulated: bool) -> None:
@@ -81,6 +83,7 @@ def write_model_page(settings: Settings, month: dt.date, root: str, out: Path, *
     families, signals = _explained(learned, predictions)
     tables = ModelTables(
         figures=_figures(predictions, reports.get("Scores and calibration")),
+        in_use=_published(learned, CHAMPION),
         lift=dict(_lifts(predictions)),
         coverage=dict(_coverages(predictions)),
         families=families,
@@ -151,14 +154,16 @@ def _published(learned: Learned, table: str) -> pl.DataFrame:
 
 def _figures(predictions: pl.DataFrame, calibration: pl.DataFrame | None) -> list[Figure]:
     found = [
-        Figure("Episodes", f"{predictions.height:,}"),
+        Figure("Episodes of the month", f"{predictions.height:,}"),
         Figure("Trade dates", f"{predictions['session'].n_unique():,}"),
         Figure("Decided", f"{predictions.filter(KNOWN).height:,}"),
     ]
     if calibration is None:
         return found
+    months = calibration.filter(pl.col("split") == "month")["segment"].n_unique()
+    found.append(Figure("Scores over", f"{months} months"))
     for subject in _SUBJECTS:
-        for measure in ("auc", "log_loss_skill", "calibration_error"):
+        for measure, words in _SCORES.items():
             rows = calibration.filter(
                 pl.col("subject") == subject, pl.col("measure") == measure, pl.col("split") == "all"
             )
@@ -167,7 +172,7 @@ def _figures(predictions: pl.DataFrame, calibration: pl.DataFrame | None) -> lis
                 beyond = bool(rows["is_beyond_null"][0])
                 bad = measure == "calibration_error"
                 tone = ("sell" if bad else "buy") if beyond else ""
-                found.append(Figure(f"{subject} {measure}", f"{value:.3f}", tone))
+                found.append(Figure(f"{subject}: {words}", f"{value:.3f}", tone))
     return found
 
 
@@ -212,7 +217,7 @@ def _session(rows: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 def _explained(
     learned: Learned, predictions: pl.DataFrame
 ) -> tuple[dict[str, pl.DataFrame], dict[str, Signals]]:
-    """Importance of the families and the boldest signals, head by head; nothing where LightGBM is not installed."""
+    """Importance of the families and the strongest signals, head by head; nothing where LightGBM is not installed."""
     families: dict[str, pl.DataFrame] = {}
     signals: dict[str, Signals] = {}
     features = allowed()
@@ -226,20 +231,20 @@ def _explained(
         except (ExtraMissing, PartitionMissing):
             continue
         families[name] = importance(parts)
-        signals[name] = _boldest(name, predictions, rows.select("episode_id", "contract"), parts)
+        signals[name] = _strongest(name, predictions, rows.select("episode_id", "contract"), parts)
     return families, signals
 
 
-def _boldest(head: str, predictions: pl.DataFrame, known: pl.DataFrame, parts: pl.DataFrame) -> Signals:
+def _strongest(head: str, predictions: pl.DataFrame, known: pl.DataFrame, parts: pl.DataFrame) -> Signals:
     column = {"tradeability": "p_tradeable", "direction": "p_break", "strength": "strength_q50_pts"}[head]
-    middle = 0.0 if head == "strength" else 0.5
     told = (
         predictions.join(known, on="episode_id")
         .select(*PLACE_COLUMNS, pl.col("outcome").cast(pl.String), pl.col(column).alias("value"))
         .drop_nulls("value")
-        .sort((pl.col("value") - middle).abs(), "episode_id", descending=[True, False])
-        .head(SIGNALS_SHOWN)
+        .sort("value", "episode_id", descending=[True, False])
     )
+    half = SIGNALS_SHOWN // 2
+    told = told if told.height <= SIGNALS_SHOWN else pl.concat([told.head(half), told.tail(half)])
     row = {name: number for number, name in enumerate(known["episode_id"])}
     said = [
         f"{column} {value:+.2f}" if head == "strength" else f"{column} {value:.0%}" for value in told["value"]

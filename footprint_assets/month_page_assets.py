@@ -36,7 +36,8 @@ def build_month_page_assets() -> list[dg.AssetsDefinition]:
         _asset(
             "page.future.models",
             model_tables(),
-            "Calibration, lift, coverage, what the models look at, the boldest signals and why, reports, model cards. One "
+            "What is in use, calibration, lift, coverage, what the models look at, the strongest signals and why, reports, "
+            "model cards. One "
             "self-contained HTML file a product root.",
             "html",
             _models,

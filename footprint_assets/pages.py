@@ -161,7 +161,7 @@ def write_quality_page(
             row.check.rule,
             row.finding.symbol,
             row.finding.passed,
-            ", ".join(f"{name}={value}" for name, value in row.finding.facts.items()),
+            row.finding.words,
             skipped=bool(row.finding.skipped),
         )
         for row in audit(bench, start, end)

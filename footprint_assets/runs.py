@@ -293,7 +293,9 @@ def _in_passes(
         ready = () if crew.interrupted.is_set() else [place for place, need in needs.items() if not need]
         for day, number in ready[: crew.size - len(running)]:
             del needs[day, number]
-            running[crew.pool.submit(_run_in_worker, day, number, day in held)] = (day, number)
+            with _deaf_at_first():
+                future = crew.pool.submit(_run_in_worker, day, number, day in held)
+            running[future] = (day, number)
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -363,18 +365,33 @@ def _interrupts_reach_the_workers() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-_worker: _Runner
-"""The runner of a worker process, made as it starts."""
+@contextmanager
+def _deaf_at_first() -> Iterator[None]:
+    """Let a process that is started in here keep an interrupt for later: it cannot take one while it imports.
+
+    What this process is sent meanwhile is taken on the way out.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_worker: _Runner | None
+"""The runner of a worker process, made as it starts; ``None`` in one that was interrupted before."""
 
 
 def _start_worker(settings: Settings, work: Work) -> None:
     global _worker
     os.setpgrp()  # a terminal interrupts every process of its group; a worker is told by its parent, once
+    was_interrupted = signal.SIGINT in signal.sigpending()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # between two runs there is nothing to interrupt
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     instance = dg.DagsterInstance.get()
     Finalize(None, instance.dispose, exitpriority=1)  # a worker ends without its context managers
-    _worker = _Runner(settings, work, instance)
+    _worker = None if was_interrupted else _Runner(settings, work, instance)
 
 
 def _end_with_parent() -> None:
@@ -386,6 +403,8 @@ def _end_with_parent() -> None:
 
 
 def _run_in_worker(day: dt.date, number: int, has_held: bool) -> DateOutcome:
+    if _worker is None:
+        return DateOutcome(day, "interrupted", 0.0, reasons=("interrupted",))
     return _worker.run(day, number, has_held=has_held)
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 from dataclasses import replace
+from functools import cache
 
 import dagster as dg
 
@@ -148,16 +149,22 @@ def with_deadline(asset: dg.AssetsDefinition, fresh_by: dt.time) -> dg.AssetsDef
     """
     if not any(key.path[0] == WATCHED_LAYER for key in asset.keys):
         return asset
-    policy = dg.FreshnessPolicy.cron(
-        deadline_cron=_cron(fresh_by, AFTER_TRADE_DATES),
-        # A trade date becomes a partition at midnight: what was materialised before then is an older one.
-        lower_bound_delta=dt.timedelta(hours=fresh_by.hour, minutes=fresh_by.minute),
-        timezone=cme.NEW_YORK.key,
-    )
+    policy = _policy(fresh_by)
     return asset.map_asset_specs(
         lambda spec: (
             spec.replace_attributes(freshness_policy=policy) if spec.key.path[0] == WATCHED_LAYER else spec
         )
+    )
+
+
+@cache
+def _policy(fresh_by: dt.time) -> dg.FreshnessPolicy:
+    # Dagster walks through a thousand deadlines to find the time between two.
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=_cron(fresh_by, AFTER_TRADE_DATES),
+        # A trade date becomes a partition at midnight: what was materialised before then is an older one.
+        lower_bound_delta=dt.timedelta(hours=fresh_by.hour, minutes=fresh_by.minute),
+        timezone=cme.NEW_YORK.key,
     )
 
 

@@ -451,6 +451,13 @@ class JudgingSettings(_Group):
         200, gt=1, description="Fewest rows a map is fitted on; with fewer it changes nothing."
     )
     min_sessions: int = Field(10, gt=1, description="Fewest trade dates a map or a width is fitted on.")
+    adaptive_gamma: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Step by which the interval of strength answers each trade date it missed too often or too rarely; "
+        "0 for none, 0.01 where outcomes drift.",
+    )
     score_step: float = Field(
         0.005, gt=0, lt=1, description="Steps that probabilities are rounded to for Venn-Abers intervals."
     )

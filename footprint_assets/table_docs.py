@@ -198,7 +198,8 @@ def settings_page() -> str:
         "Settings",
         "Settings are environment variables, or lines of a `.env` file in the working directory; the environment "
         "wins. Lists and `FOOTPRINT_ROOTS` are written as JSON. Times are Eastern wall time. A table is recomputed "
-        "when a setting it depends on changes, and only then.",
+        "when a setting it depends on changes, and only then. A variable that begins with `FOOTPRINT_` and names no setting "
+        "is refused.",
         "`FOOTPRINT_THREADS` is a switch of the process, not a setting of the numbers: 2 threads by default (files are "
         "decoded and row groups written beside the computing one), 1 in the workers of a backfill, where every core has "
         "a trade date of its own. The bytes written are the same.",

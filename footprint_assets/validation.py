@@ -7,7 +7,6 @@ no network and has no script.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from footprint_assets import contracts
 from footprint_assets.audit import AuditRow, audit, published_dates
 from footprint_assets.checks import Check, Severity, Verdict
+from footprint_assets.checks.finding import in_words
 from footprint_assets.errors import FootprintError
 from footprint_assets.lake import PartitionUnreadable
 from footprint_assets.resources import Workbench
@@ -249,8 +249,8 @@ def _failures(validation: Validation) -> Cells:
             row.check.name,
             row.finding.symbol,
             row.severity,
-            _facts(_mapping(row.finding.facts.get("first"))),
-            _facts({name: fact for name, fact in row.finding.facts.items() if name != "first"}),
+            in_words(_mapping(row.finding.facts.get("first"))),
+            in_words({name: fact for name, fact in row.finding.facts.items() if name != "first"}),
             row.check.remedy_of(row.trade_date),
         ]
         for row in validation.failures[:SHOWN_FAILURES]
@@ -261,17 +261,6 @@ def _mapping(first: object) -> Mapping[str, object]:
     if first is None:
         return {}
     return first if isinstance(first, Mapping) else {"": first}
-
-
-def _facts(facts: Mapping[str, object]) -> str:
-    told = {name: value for name, value in facts.items() if value not in (None, [], {})}
-    return ", ".join(f"{name} {_plain(value)}".strip() for name, value in told.items())
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _skips(validation: Validation) -> Cells:

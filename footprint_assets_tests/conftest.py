@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,16 @@ from footprint_assets.settings import Settings
 from footprint_assets_tests import small_market
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, then those of many tests: what comes last keeps one process, not several.
+
+    Processes of pytest-xdist take files in this order (``--dist loadfile --no-loadscope-reorder``).
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    count = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in slow, -count[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +37,23 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def built_market(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A drop folder and a lake of two trade dates of the small market; read only."""
-    root = tmp_path_factory.mktemp("market")
-    small_market.write_drop(root / "dbn", (small_market.DAY, small_market.NEXT))
-    settings = small_market.settings_of(root)
-    small_market.build_lake(settings, small_market.DAY, small_market.NEXT)
-    return settings
+    """A drop folder and a lake of two trade dates of the small market; read only.
+
+    One process of pytest-xdist builds them, each has a copy.
+    """
+    mine = tmp_path_factory.getbasetemp()
+    shared = mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
+    built, half = shared / "built-market", shared / "half-built-market"
+    with (shared / "built-market.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            shutil.rmtree(half, ignore_errors=True)
+            small_market.write_drop(half / "dbn", (small_market.DAY, small_market.NEXT))
+            small_market.build_lake(small_market.settings_of(half), small_market.DAY, small_market.NEXT)
+            half.rename(built)
+    root = mine / "market"
+    shutil.copytree(built, root)
+    return small_market.settings_of(root)
 
 
 @pytest.fixture

@@ -188,7 +188,10 @@ class TestAttempt:
 
     @pytest.mark.parametrize(
         ("level", "root", "says"),
-        [("PM_LOW", "ES", "no attempt.* this trade date: PM_HIGH"), ("PM_HIGH", "NQ", "no contract of NQ")],
+        [
+            ("PM_LOW", "ES", "no attempt.* this trade date: OR_LOW, PM_HIGH"),
+            ("PM_HIGH", "NQ", "no contract of NQ"),
+        ],
     )
     def test_another_level_or_root_is_said(self, bench: Workbench, level: str, root: str, says: str) -> None:
         with pytest.raises(NoSuchAttempt, match=says):
@@ -370,7 +373,7 @@ class TestPages:
         ):
             assert f"<h2>{heading}</h2>" in page
         episodes = rows(bench.lake, TRAINING_SET, APRIL)["ES"].height
-        assert f'<dt>Episodes</dt><dd class="">{episodes}</dd>' in page
+        assert f'<dt>Episodes of the month</dt><dd class="">{episodes}</dd>' in page
 
     def test_a_month_or_root_without_predictions_is_said(self, bench: Workbench, tmp_path: Path) -> None:
         for month, root in ((JUNE, "ES"), (APRIL, "NQ")):

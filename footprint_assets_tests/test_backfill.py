@@ -20,6 +20,7 @@ import pytest
 
 from footprint_assets.assets import tables
 from footprint_assets.backfill import BACKFILL_TAG, NoSuchTable, NothingToResume, Plan, scope_of, select
+from footprint_assets.execution import SHOWN_WITH
 from footprint_assets.lake import Lake
 from footprint_assets.runs import PARTITION_TAG, WorkerDied, dagster_home, run_dates
 from footprint_assets.settings import Settings
@@ -315,15 +316,11 @@ def once_there_is_a_worker(do: Callable[[int], None]) -> Iterator[None]:
     thread.join()
 
 
-def state(pid: int, what: str) -> str:
-    """A line of what the kernel says of a process."""
+def has_interrupt(pid: int) -> bool:
+    """Whether a process was sent an interrupt it has not taken."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (found,) = [line.split()[1] for line in lines if line.startswith(f"{what}:")]
-    return found
-
-
-def has_interrupt(mask: str) -> bool:
-    return bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd:")]
+    return bool(mask >> (signal.SIGINT - 1) & 1)
 
 
 @pytest.fixture
@@ -342,13 +339,19 @@ def test_a_worker_that_is_killed_ends_the_command_and_says_what_to_do(settings: 
     assert not multiprocessing.active_children()
 
 
+def test_a_worker_that_is_interrupted_while_it_starts_ends_without_a_word(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with once_there_is_a_worker(lambda _: os.kill(os.getpid(), signal.SIGINT)):
+        (outcome,) = run_dates(settings, DATES[:1], workers=2)
+    assert outcome.outcome == "interrupted"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_second_interrupt_kills_the_workers_and_is_no_error(settings: Settings) -> None:
     def interrupt_twice(worker: int) -> None:
-        wait_for(lambda: has_interrupt(state(worker, "SigCgt")))
-        os.kill(worker, signal.SIGSTOP)  # one that does not hear the first
-        wait_for(lambda: state(worker, "State") == "T")
         os.kill(os.getpid(), signal.SIGINT)
-        wait_for(lambda: has_interrupt(state(worker, "ShdPnd")))
+        wait_for(lambda: has_interrupt(worker))  # it takes it when it has started
         os.kill(os.getpid(), signal.SIGINT)
 
     with once_there_is_a_worker(interrupt_twice):
@@ -361,6 +364,15 @@ def test_a_second_interrupt_kills_the_workers_and_is_no_error(settings: Settings
 LAUNCH = """mutation($given: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $given) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 MODULE = "footprint_assets.definitions"
+DAEMON = """
+from dagster._daemon import controller
+from dagster._daemon.cli import main
+
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 2  # between two looks at a backfill: 30, and no setting says otherwise
+main()
+"""
+SHOWN = dg.RunsFilter(tags=SHOWN_WITH)
+"""By which the UI lists the runs of a job."""
 
 
 @pytest.mark.slow
@@ -371,7 +383,7 @@ def test_the_daemon_leaves_the_partitions_the_command_line_leaves(
     settings = settings_in(tmp_path, drop)
     with instance_in(tmp_path) as instance:
         ours = (in_the_lake(settings, BRONZE), recorded(instance, BRONZE), checked(instance, settings))
-        ours_runs = instance.get_runs()
+        ours_runs = instance.get_runs(SHOWN)
 
     other = tmp_path / "daemon"
     settings = settings_in(other, drop)
@@ -408,7 +420,7 @@ def test_the_daemon_leaves_the_partitions_the_command_line_leaves(
             assert "LaunchBackfillSuccess" in answer.stdout, answer.stdout + answer.stderr
             wait_for(lambda: instance.get_backfills()[0].status.value == "COMPLETED_SUCCESS")
             theirs = (in_the_lake(settings, BRONZE), recorded(instance, BRONZE), checked(instance, settings))
-            theirs_runs = instance.get_runs()
+            theirs_runs = instance.get_runs(SHOWN)
 
     assert theirs == ours
     for runs in (ours_runs, theirs_runs):
@@ -427,7 +439,7 @@ def test_the_daemon_leaves_the_partitions_the_command_line_leaves(
 def daemon(folder: Path) -> Iterator[None]:
     with (folder / "daemon.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "--module-name", MODULE],
+            [sys.executable, "-c", DAEMON, "run", "--module-name", MODULE],
             cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import hashlib
 import importlib.util
 import json
@@ -11,11 +12,13 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
 
 from benchmarks import growth, report
+from benchmarks import learning as learning_months
 from benchmarks.cases import CASES, bars, day, learning
 from benchmarks.market import BRONZE, ROLL, TRADES, Data, make_lake, publish
 from benchmarks.model import Case, Line, Result, ratio, value
@@ -23,10 +26,16 @@ from benchmarks.process import run_here
 from benchmarks.run import PeersDisagree, compare, run
 from footprint_assets import calendar as cme
 from footprint_assets.assets import tables
+from footprint_assets.assets.learning import training_set
 from footprint_assets.lake import Lake
+from footprint_assets.records import asset_key
+from footprint_assets.runs import dagster_home
+from footprint_assets.sample import known_edge
+from footprint_assets.settings import Settings
 from footprint_assets.tables import passes
 from footprint_assets.transforms.book_batch import INPUT_COLUMNS
 from footprint_assets.transforms.book_pass import book_pass
+from footprint_assets_tests import small_market
 from footprint_assets_tests.conftest import REPOSITORY
 
 needs_duckdb = pytest.mark.skipif(
@@ -185,3 +194,33 @@ def test_a_page_is_filled_between_its_markers(tmp_path: Path) -> None:
     assert page.read_text() == "before\n<!-- results -->\n\nnewer\n\n<!-- /results -->\nafter\n"
     with pytest.raises(ValueError, match="growth"):
         report.put_into(page, "growth", "new")
+
+
+def test_the_months_to_learn_share_the_files_of_the_drawn_episodes(tmp_path: Path) -> None:
+    days = learning_months.trade_dates(dt.date(2024, 7, 3), dt.date(2024, 7, 6))
+    assert days == [dt.date(2024, 7, 3), dt.date(2024, 7, 5)]  # no cash session on Independence Day
+    drawn, copied = Lake(tmp_path / "drawn"), Lake(tmp_path / "copied")
+    learning_months.draw(drawn, days, episodes=7)
+    learning_months.copy(drawn, copied)
+    for date in days:
+        (rows,) = small_market.rows(copied, known_edge.TABLE, date).values()
+        assert rows.height == 4
+    (place,) = tmp_path.glob("copied/**/dt=2024-07-05/*.parquet")
+    assert place.stat().st_nlink == 2
+
+
+def test_the_table_of_learning_has_each_table_over_all_months(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    dagster_home(Settings())
+    with dg.DagsterInstance.get() as instance:
+        for month, seconds in (("2023-02-01", 9.0), ("2023-01-01", 2.0), ("2023-03-01", 4.0)):
+            facts = {"pass_seconds": dg.MetadataValue.float(seconds)}
+            made = dg.AssetMaterialization(asset_key(training_set.key), partition=month, metadata=facts)
+            instance.report_runless_asset_event(made)
+    tables = learning_months.seconds_by_table(tmp_path)
+    assert tables == {training_set.key: {"2023-01-01": 2.0, "2023-02-01": 9.0, "2023-03-01": 4.0}}
+    document = {"machine": report.machine(), "months": 3, "episodes": 30, "threads": 1, "tables": tables}
+    text = learning_months.markdown({**document, "wall_s": 1.0, "cpu_s": 1.0, "peak_mb": 1.0})
+    assert f"| `{training_set.key}` | 15.0 | 4.0 | 4.0 |" in text

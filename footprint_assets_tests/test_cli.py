@@ -14,8 +14,10 @@ from rich.console import Console
 
 from footprint_assets import console, contracts, sample
 from footprint_assets.lake import Lake
+from footprint_assets.settings import Settings
 from footprint_assets_tests.command_line import COMMANDS, Shell
-from footprint_assets_tests.small_market import DAY, KEYS, NEXT, build_lake, settings_of, write_drop
+from footprint_assets_tests.small_market import DAY, KEYS, NEXT, write_drop
+from footprint_assets_tests.sources.dbn_files import plain, write
 
 HEAVY = {
     "dagster",
@@ -38,12 +40,10 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(built_market: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with files and every table of two trade dates; read only."""
     folder = tmp_path_factory.mktemp("cli")
-    settings = settings_of(folder / "data")
-    write_drop(settings.dbn_dir, [DAY, NEXT])
-    build_lake(settings, DAY, NEXT)
+    shutil.copytree(built_market.lake_root.parent, folder / "data")
     return folder
 
 
@@ -133,6 +133,20 @@ def test_an_error_is_one_line_that_helps_and_exit_code_1(
         assert part in said.err
 
 
+def test_a_full_disk_and_a_broken_database_are_told_in_a_line(beside: Shell, tmp_path: Path) -> None:
+    said = beside(f"page session --date {DAY} --symbol ESM5 --out /dev/full")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("DiskRefuses: ")
+    assert "No space left" in said.err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(tmp_path))
+        (tmp_path / "history" / "runs.db").mkdir(parents=True)
+        said = beside("prune-runs --dry-run")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("DagsterStorageRefuses: ")
+    assert len(said.err.splitlines()) == 1
+
+
 def test_a_wrong_setting_is_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     (shell.folder / ".env").write_text("FOOTPRINT_FOOTPRINT__TICKS_PER_ROW=-1\n")
     said = shell("status")
@@ -187,6 +201,17 @@ def test_ingest_says_what_became_of_every_file_and_fails_when_one_is_refused(
     assert "trailing_bytes" in row
     assert str(broken) in said.err
     assert "Remedy" in said.err
+
+
+def test_what_is_registered_and_no_table_reads_is_said(shell: Shell, tmp_path: Path) -> None:
+    write(tmp_path, plain("mbp-1"), "es.mbp-1.dbn")
+    write(tmp_path, plain("trades"), "es.trades.dbn")
+    said = shell(f"ingest {tmp_path}/es.mbp-1.dbn {tmp_path}/es.trades.dbn --register")
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[-2:] == [
+        "2 files in the drop folder data/dbn",
+        "es.mbp-1.dbn is not read: no table is made of schema mbp-1.",
+    ]
 
 
 @pytest.mark.slow
@@ -279,16 +304,13 @@ def test_audit_counts_its_findings_and_fails_where_nothing_is_published(beside: 
     assert "Nothing is published" in said.err
 
 
-def test_an_audit_error_is_exit_code_1_with_its_facts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_of(shell.folder / "data")
-    write_drop(settings.dbn_dir, [DAY])
-    build_lake(settings, DAY)
+def test_an_audit_error_is_exit_code_1_with_its_facts(beside: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTPRINT_ROOTS", '{"ES": {"tick_size_nanos": 125000000}, "NQ": {}}')
-    said = shell("audit")
+    said = beside(f"audit --end {DAY}")
     assert said.code == 1
     (row,) = [line for line in said.out.splitlines() if "tick_size_agrees" in line]
     assert "ERROR" in row
-    assert "configured_points=0.125" in row
+    assert "configured_points 0.125" in row
 
 
 def test_show_prints_rows_schema_and_plot(beside: Shell) -> None:

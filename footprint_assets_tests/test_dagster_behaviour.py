@@ -9,10 +9,11 @@ import datetime as dt
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
+from dagster._core.execution.asset_backfill import AssetBackfillData
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_shared.check import CheckError
@@ -205,6 +206,33 @@ def test_a_look_back_counts_partitions_not_days() -> None:
     assert before("2025-06-09") == ["2025-06-04", "2025-06-05", "2025-06-06"]
     assert before("2025-06-03") == ["2025-06-02"]
     assert before("2025-06-02") == []
+
+
+def test_an_asset_backfill_follows_look_backs_beyond_the_partitions_asked_for() -> None:
+    """Decision: months are made by the job ml_monthly, not by materialising its assets; docs/learning.md says so."""
+    months = dg.MonthlyPartitionsDefinition("2024-01-01", end_date="2025-01-01")
+    before = dg.TimeWindowPartitionMapping(start_offset=-3, end_offset=-1)
+
+    @dg.asset(partitions_def=months)
+    def rows() -> None: ...
+
+    @dg.asset(partitions_def=months, deps=[dg.AssetDep(rows, partition_mapping=before)])
+    def model() -> None: ...
+
+    targeted = AssetBackfillData.from_asset_partitions(
+        asset_graph=dg.Definitions([rows, model]).resolve_asset_graph(),
+        partition_names=["2024-01-01", "2024-02-01"],
+        asset_selection=[rows.key, model.key],
+        dynamic_partitions_store=cast("Any", None),
+        backfill_start_timestamp=dt.datetime(2025, 7, 1, tzinfo=dt.UTC).timestamp(),
+        all_partitions=False,
+    ).target_subset
+
+    def asked(asset: dg.AssetsDefinition) -> list[str]:
+        return sorted(key[:7] for key in targeted.get_partitions_subset(asset.key).get_partition_keys())
+
+    assert asked(rows) == ["2024-01", "2024-02"]
+    assert asked(model) == ["2024-02", "2024-03", "2024-04", "2024-05"]
 
 
 def test_execute_in_process_keeps_the_run_the_check_and_the_partition_in_the_instance(

@@ -55,7 +55,7 @@ ml.future.retrieval_report <- ml.future.retrieval_index, ml.future.retrieval_spa
 ml.future.retrieval_space <- ml.future.model_direction, ml.future.training_set
 ml.future.training_set <- gold.future.levels_signals
 page.future.footprint <- silver.future.footprint_bar, silver.future.footprint_price, silver.future.session_levels
-page.future.models <- ml.future.ablation, ml.future.calibration_report, ml.future.drift_report, ml.future.model_card, ml.future.model_direction, ml.future.model_strength, ml.future.model_tradeability, ml.future.predictions, ml.future.retrieval_report, ml.future.training_set
+page.future.models <- ml.future.ablation, ml.future.calibration_report, ml.future.champion, ml.future.drift_report, ml.future.model_card, ml.future.model_direction, ml.future.model_strength, ml.future.model_tradeability, ml.future.predictions, ml.future.retrieval_report, ml.future.training_set
 page.future.quality <- gold.future.setup_vectors
 page.future.session <- silver.future.footprint_bar, silver.future.level_series_5s, silver.future.market_by_price_10_or_high_episodes, silver.future.market_by_price_10_or_high_outcomes, silver.future.market_by_price_10_or_low_episodes, silver.future.market_by_price_10_or_low_outcomes, silver.future.market_by_price_10_pm_high_episodes, silver.future.market_by_price_10_pm_high_outcomes, silver.future.market_by_price_10_pm_low_episodes, silver.future.market_by_price_10_pm_low_outcomes, silver.future.market_by_price_10_price5s, silver.future.market_by_price_10_sma_90_episodes, silver.future.market_by_price_10_sma_90_outcomes, silver.future.session_context_5s, silver.future.session_levels, silver.future.volume_profile_price
 page.future.setups <- ml.future.retrieval_index, ml.future.retrieval_space, ml.future.training_set

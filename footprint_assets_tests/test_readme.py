@@ -22,7 +22,7 @@ from footprint_assets.settings import Settings
 from footprint_assets.table_docs import settings_page
 from footprint_assets_tests.command_line import COMMANDS, Shell
 from footprint_assets_tests.conftest import REPOSITORY
-from footprint_assets_tests.small_market import DAY, build_lake, settings_of, write_drop
+from footprint_assets_tests.small_market import DAY
 
 HOWTO = REPOSITORY / "docs" / "howto"
 README = REPOSITORY / "README.md"
@@ -193,12 +193,9 @@ def test_the_table_of_the_how_to_page_keeps_its_contract(known: dict[str, Any]) 
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def known(built_market: Settings) -> dict[str, Any]:
     """The names the snippets of the documentation take for granted."""
-    settings = settings_of(tmp_path_factory.mktemp("docs"))
-    write_drop(settings.dbn_dir, [DAY])
-    build_lake(settings, DAY)
-    lake = Lake(settings.lake_root)
+    lake = Lake(built_market.lake_root)
 
     def rows(table: str, layer: str = "silver") -> Any:
         with lake.read(f"{layer}.future.{table}", DAY, "ESM5") as partition:

@@ -8,11 +8,14 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from footprint_assets.lake import Lake
 from footprint_assets.settings import Settings
 from footprint_assets_tests.small_market import DAY, files_of, settings_of
 
 
+@pytest.mark.slow
 def test_one_thread_gives_the_bytes_of_many(built_market: Settings, tmp_path: Path) -> None:
     (tmp_path / "dbn").symlink_to(built_market.dbn_dir)
     program = f"""

@@ -13,19 +13,16 @@ from footprint_assets import show
 from footprint_assets.calendar import MarketClosed
 from footprint_assets.lake import Lake
 from footprint_assets.settings import Settings
-from footprint_assets_tests.small_market import DAY, NEXT, build_lake, settings_of, write_drop
+from footprint_assets_tests.small_market import DAY, NEXT, settings_of
 
 BOOK = "bronze.future.market_by_price_10"
 TRADES = "silver.future.trades_clean"
 GOOD_FRIDAY = dt.date(2025, 4, 18)
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    found = settings_of(tmp_path_factory.mktemp("show"))
-    write_drop(found.dbn_dir, [DAY, NEXT])
-    build_lake(found, DAY, NEXT)
-    return found
+@pytest.fixture
+def settings(built_market: Settings) -> Settings:
+    return built_market
 
 
 @pytest.fixture

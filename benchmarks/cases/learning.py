@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SECTION = "learning-peers"
 LEAST_ROWS, MOST_ROWS = 1_000, 100_000
-DIMENSIONS, NEIGHBOURS, QUERIES = 200, 50, 32
+DIMENSIONS, NEIGHBOURS, QUERIES, BATCH = 200, 50, 32, 200
 GROUPS, TESTED, SESSIONS, EMBARGO = 8, 2, 400, 3
 SECOND = 1_000_000_000
 HORIZON_NS, BARRIER = 480 * SECOND, 8
@@ -37,43 +37,52 @@ def cheaper(name: str, peer: str, wanted: float | None, ours: str = "ours") -> L
     return faster(name, peer, wanted, ours, of="cpu_s")
 
 
-def rows_of(data: Data) -> int:
-    """How many rows are learned from."""
-    return max(LEAST_ROWS, min(MOST_ROWS, data.records // 20))
+def rows_of(data: Data, times: float = 1.0) -> int:
+    """How many rows are learned from, or some times as many."""
+    return max(2 * NEIGHBOURS, round(times * max(LEAST_ROWS, min(MOST_ROWS, data.records // 20))))
 
 
 # ---------------------------------------------------------------- the nearest setups
-def _vectors(data: Data) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _vectors(
+    data: Data, times: float = 1.0, queries: int = QUERIES
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     import numpy as np
 
     random = np.random.default_rng(0)
-    shape = (rows_of(data), DIMENSIONS)
-    return random.standard_normal(shape, np.float32), random.standard_normal(
-        (QUERIES, DIMENSIONS), np.float32
+    return (
+        random.standard_normal((rows_of(data, times), DIMENSIONS), np.float32),
+        random.standard_normal((queries, DIMENSIONS), np.float32),
     )
 
 
-def _allowed(data: Data, *, filtered: bool) -> tuple[int, int]:
+def _allowed(rows: int, *, filtered: bool) -> tuple[int, int]:
     """Rows that may be neighbours: all, or those of one level in five that were over by half of the time.
 
     Rows lie by level, then by time, as in the index of the project: the peers get the same order.
     """
-    rows = rows_of(data)
     return (3 * rows // 5, 3 * rows // 5 + rows // 10) if filtered else (0, rows)
 
 
-def _asked(ask: Asked, queries: NDArray[np.float32]) -> tuple[Callable[[], Any], Callable[[Any], Facts]]:
+def _asked(
+    ask: Asked, queries: NDArray[np.float32], times: float = 1.0
+) -> tuple[Callable[[], Any], Callable[[Any], Facts]]:
     """One query after the other."""
+    turn = cycle(queries)
+    return lambda: ask(next(turn)), lambda found: {_fact(times): _sum_of_rows(found)}
+
+
+def _fact(times: float) -> str:
+    """What sides over equally many rows must agree on."""
+    return "neighbours" if times == 1.0 else f"neighbours_{times:g}"
+
+
+def _sum_of_rows(found: Any) -> float:
     import numpy as np
 
-    turn = cycle(queries)
-    weights = np.arange(1, NEIGHBOURS + 1)
-    return lambda: ask(next(turn)), lambda found: {
-        "neighbours": float(np.sort(np.asarray(found, np.int64)) @ weights)
-    }
+    return float(np.sort(np.asarray(found, np.int64)) @ np.arange(1, NEIGHBOURS + 1))
 
 
-def _ours(*, filtered: bool, per_session: int = NEIGHBOURS) -> Any:
+def _ours(*, filtered: bool = False, per_session: int = NEIGHBOURS, times: float = 1.0) -> Any:
     @contextmanager
     def side(data: Data) -> Prepared:
         """The project's exact scan, filters inside."""
@@ -81,19 +90,20 @@ def _ours(*, filtered: bool, per_session: int = NEIGHBOURS) -> Any:
 
         from footprint_assets.kernels.nearest import nearest, pack
 
-        rows, queries = _vectors(data)
-        packed, (first, stop) = pack(rows), _allowed(data, filtered=filtered)
+        rows, queries = _vectors(data, times)
+        packed, (first, stop) = pack(rows), _allowed(len(rows), filtered=filtered)
         session = np.arange(len(rows), dtype=np.int64) * SESSIONS // len(rows)
         work, facts = _asked(
             lambda query: nearest(packed, query, first, stop, session, -1, NEIGHBOURS, per_session)[0],
             queries,
+            times,
         )
         yield work, facts if per_session == NEIGHBOURS else (lambda _: {})
 
     return side
 
 
-def _faiss(select: str) -> Any:
+def _faiss(select: str = "", times: float = 1.0) -> Any:
     @contextmanager
     def side(data: Data) -> Prepared:
         """``IndexFlatL2``, the allowed rows by a selector."""
@@ -101,8 +111,8 @@ def _faiss(select: str) -> Any:
         import numpy as np
 
         faiss.omp_set_num_threads(1)
-        rows, queries = _vectors(data)
-        first, stop = _allowed(data, filtered=bool(select))
+        rows, queries = _vectors(data, times)
+        first, stop = _allowed(len(rows), filtered=bool(select))
         index = faiss.IndexFlatL2(DIMENSIONS)
         index.add(rows)
         selectors = {
@@ -110,7 +120,9 @@ def _faiss(select: str) -> Any:
             "batch": lambda: faiss.IDSelectorBatch(np.arange(first, stop, dtype=np.int64)),
         }
         parameters = faiss.SearchParameters(sel=selectors[select]()) if select else None
-        yield _asked(lambda query: index.search(query[None], NEIGHBOURS, params=parameters)[1][0], queries)
+        yield _asked(
+            lambda query: index.search(query[None], NEIGHBOURS, params=parameters)[1][0], queries, times
+        )
 
     return side
 
@@ -122,7 +134,7 @@ def _usearch(*, filtered: bool) -> Any:
         from usearch.index import MetricKind, search
 
         rows, queries = _vectors(data)
-        first, stop = _allowed(data, filtered=filtered)
+        first, stop = _allowed(len(rows), filtered=filtered)
         allowed = rows[first:stop]
         yield _asked(
             lambda query: (
@@ -137,22 +149,63 @@ def _usearch(*, filtered: bool) -> Any:
     return side
 
 
-def _numpy(*, filtered: bool) -> Any:
+def _numpy(*, filtered: bool = False, times: float = 1.0) -> Any:
     @contextmanager
     def side(data: Data) -> Prepared:
         """A matrix product and ``argpartition`` over the allowed rows."""
         import numpy as np
 
-        rows, queries = _vectors(data)
-        first, stop = _allowed(data, filtered=filtered)
+        rows, queries = _vectors(data, times)
+        first, stop = _allowed(len(rows), filtered=filtered)
         allowed = rows[first:stop]
         squares = (allowed**2).sum(axis=1)
         yield _asked(
             lambda query: np.argpartition(squares - 2.0 * (allowed @ query), NEIGHBOURS)[:NEIGHBOURS] + first,
             queries,
+            times,
         )
 
     return side
+
+
+@contextmanager
+def _one_by_one(data: Data) -> Prepared:
+    """Many queries by the project's scan, one after the other."""
+    import numpy as np
+
+    from footprint_assets.kernels.nearest import nearest, pack
+
+    rows, queries = _vectors(data, queries=BATCH)
+    packed, session = pack(rows), np.arange(len(rows))
+    yield (
+        lambda: [nearest(packed, query, 0, len(rows), session, -1, NEIGHBOURS, 1)[0] for query in queries],
+        lambda found: {"batch": _sum_of_rows(found[-1])},
+    )
+
+
+@contextmanager
+def _faiss_at_once(data: Data) -> Prepared:
+    """Many queries by one call of ``IndexFlatL2``."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    rows, queries = _vectors(data, queries=BATCH)
+    index = faiss.IndexFlatL2(DIMENSIONS)
+    index.add(rows)
+    yield lambda: index.search(queries, NEIGHBOURS)[1], lambda found: {"batch": _sum_of_rows(found[-1])}
+
+
+@contextmanager
+def _numpy_at_once(data: Data) -> Prepared:
+    """Many queries by one matrix product, ``argpartition`` of each row."""
+    import numpy as np
+
+    rows, queries = _vectors(data, queries=BATCH)
+    squares = (rows**2).sum(axis=1)
+    yield (
+        lambda: [np.argpartition(far, NEIGHBOURS)[:NEIGHBOURS] for far in squares - 2.0 * (queries @ rows.T)],
+        lambda found: {"batch": _sum_of_rows(found[-1])},
+    )
 
 
 @contextmanager
@@ -198,10 +251,10 @@ RETRIEVAL = Case(
     "retrieval",
     "The 50 nearest of 100,000 rows by 200 numbers, one query",
     (
-        Side("ours", _ours(filtered=False), repeats=3 * QUERIES),
-        Side("faiss IndexFlatL2", _faiss(""), repeats=3 * QUERIES, package="faiss"),
+        Side("ours", _ours(), repeats=3 * QUERIES),
+        Side("faiss IndexFlatL2", _faiss(), repeats=3 * QUERIES, package="faiss"),
         Side("usearch exact", _usearch(filtered=False), repeats=QUERIES, package="usearch"),
-        Side("numpy", _numpy(filtered=False), repeats=QUERIES, environment=ONE_THREAD),
+        Side("numpy", _numpy(), repeats=QUERIES, environment=ONE_THREAD),
     ),
     (
         _milliseconds("nearest of all rows: one query, CPU", "ours", 3.0),
@@ -236,12 +289,76 @@ FILTERED = Case(
         _milliseconds("nearest by level and time: a whole question, CPU", "ours, a whole question", 3.0),
         cheaper("nearest by level and time: CPU, faiss with a set of rows / ours", "faiss, set of rows", 1.4),
         cheaper(
-            "nearest by level and time: CPU, faiss with a range of rows / ours", "faiss, range of rows", None
+            "nearest by level and time: CPU, faiss with a range of rows / ours", "faiss, range of rows", 1.0
         ),
         cheaper("nearest by level and time: CPU, usearch exact / ours", "usearch exact", None),
         cheaper("nearest by level and time: CPU, numpy / ours", "numpy", None),
     ),
     agree=("neighbours",),
+    needs=(),
+    section=SECTION,
+)
+
+
+_SIZES = ((0.01, "1,000", 0.1), (0.1, "10,000", 0.3), (10.0, "a million", 50.0))
+"""Rows as a share of those of the other cases, how they are called, and the most milliseconds wanted."""
+
+
+def _of_a_size(times: float, rows: str) -> tuple[Side, Side]:
+    # A matrix of 0.8 GB lies in memory three times while it is packed: 2.5 GB, of 2 million records.
+    needs = 12.5 if times > 1 else 0.0
+    turns = 99 if times < 1 else 2
+    repeats = 30 * QUERIES if times < 1 else QUERIES
+    return (
+        Side(f"ours, {rows}", _ours(times=times), repeats=repeats, rounds=turns, needs_gb=needs),
+        Side(
+            f"faiss, {rows}",
+            _faiss(times=times),
+            repeats=repeats,
+            rounds=turns,
+            needs_gb=needs,
+            package="faiss",
+        ),
+    )
+
+
+def _size_lines(rows: str, wanted: float) -> tuple[Line, Line]:
+    return (
+        _milliseconds(f"nearest of {rows} rows: one query, CPU", f"ours, {rows}", wanted),
+        cheaper(
+            f"nearest of {rows} rows: CPU, faiss IndexFlatL2 / ours",
+            f"faiss, {rows}",
+            None,
+            ours=f"ours, {rows}",
+        ),
+    )
+
+
+SIZES = Case(
+    "retrieval_sizes",
+    "The same of fewer and more rows, and 200 queries of 100,000",
+    (
+        *(side for times, rows, _ in _SIZES for side in _of_a_size(times, rows)),
+        Side("ours, 200 queries", _one_by_one),
+        Side("faiss, 200 queries at once", _faiss_at_once, package="faiss"),
+        Side("numpy, 200 queries at once", _numpy_at_once, environment=ONE_THREAD),
+    ),
+    (
+        *(line for _, rows, wanted in _SIZES for line in _size_lines(rows, wanted)),
+        cheaper(
+            "200 queries of all rows: CPU, faiss at once / ours",
+            "faiss, 200 queries at once",
+            None,
+            ours="ours, 200 queries",
+        ),
+        cheaper(
+            "200 queries of all rows: CPU, numpy at once / ours",
+            "numpy, 200 queries at once",
+            None,
+            ours="ours, 200 queries",
+        ),
+    ),
+    agree=(*(_fact(times) for times, _, _ in _SIZES), "batch"),
     needs=(),
     section=SECTION,
 )
@@ -468,14 +585,13 @@ PASSAGES = Case(
 
 
 # ---------------------------------------------------------------- boosted trees
-def _table(data: Data) -> tuple[Any, Any]:
+def _table(data: Data, times: float = 1.0) -> tuple[Any, Any]:
     """Rows and outcomes with a weak signal; a twentieth of the values is not known."""
     import numpy as np
 
     random = np.random.default_rng(0)
-    rows = rows_of(data) // 20
-    width = FEATURES if rows == MOST_ROWS // 20 else 20
-    x = random.standard_normal((max(rows, 200), width)).astype(np.float32)
+    shape = (round(times * MOST_ROWS / 20), FEATURES) if rows_of(data) == MOST_ROWS else (200, 20)
+    x = random.standard_normal(shape).astype(np.float32)
     odds = 0.4 * x[:, :10].sum(axis=1) / np.sqrt(10) + 0.3 * x[:, 0] * x[:, 1]
     y = (random.random(len(x)) < 1 / (1 + np.exp(-odds))).astype(np.float64)
     x[random.random(x.shape) < 0.05] = np.nan
@@ -508,7 +624,7 @@ def _grown(data: Data, threads: int) -> Any:
     return lightgbm.train(_parameters(threads), lightgbm.Dataset(x, y), _rounds(x))
 
 
-def _fit(threads: int) -> Any:
+def _fit(threads: int, times: float = 1.0) -> Any:
     @contextmanager
     def side(data: Data) -> Prepared:
         """LightGBM as the heads use it."""
@@ -516,32 +632,36 @@ def _fit(threads: int) -> Any:
 
         import lightgbm
 
-        x, y = _table(data)
+        x, y = _table(data, times)
 
         def facts(booster: Any) -> Facts:
             text = booster.model_to_string().partition("\nparameters:")[0]
-            return {"model": int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)}
+            told = int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
+            return {"model": told} if times == 1.0 else {}
 
         yield lambda: lightgbm.train(_parameters(threads), lightgbm.Dataset(x, y), _rounds(x)), facts
 
     return side
 
 
-def _scikit(data: Data) -> Any:
+def _scikit(data: Data, times: float = 1.0) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    x, y = _table(data)
+    x, y = _table(data, times)
     model = HistGradientBoostingClassifier(
         max_iter=_rounds(x), learning_rate=0.05, max_leaf_nodes=LEAVES, max_features=0.5, early_stopping=False
     )
     return model, x, y
 
 
-@contextmanager
-def _scikit_fit(data: Data) -> Prepared:
-    """scikit-learn's ``HistGradientBoostingClassifier`` of the same size, one thread."""
-    model, x, y = _scikit(data)
-    yield lambda: model.fit(x, y), lambda _: {}
+def _scikit_fit(times: float = 1.0) -> Any:
+    @contextmanager
+    def side(data: Data) -> Prepared:
+        """scikit-learn's ``HistGradientBoostingClassifier`` of the same size, one thread."""
+        model, x, y = _scikit(data, times)
+        yield lambda: model.fit(x, y), lambda _: {}
+
+    return side
 
 
 @contextmanager
@@ -567,7 +687,17 @@ TREES_CASE = Case(
         Side("one thread", _fit(1), package="lightgbm"),
         # Threads that wait by spinning lose minutes where another process wants the cores.
         Side("two threads", _fit(2), package="lightgbm", environment={"OMP_WAIT_POLICY": "passive"}),
-        Side("scikit-learn", _scikit_fit, package="sklearn", environment=ONE_THREAD),
+        Side("scikit-learn", _scikit_fit(), package="sklearn", environment=ONE_THREAD),
+        Side("1,000 rows", _fit(1, 0.2), package="lightgbm"),
+        Side("1,000 rows, scikit-learn", _scikit_fit(0.2), package="sklearn", environment=ONE_THREAD),
+        Side("50,000 rows", _fit(1, 10.0), rounds=2, package="lightgbm"),
+        Side(
+            "50,000 rows, scikit-learn",
+            _scikit_fit(10.0),
+            rounds=2,
+            package="sklearn",
+            environment=ONE_THREAD,
+        ),
         Side("one row", _predict, repeats=2_000, package="lightgbm"),
         Side("one row, scikit-learn", _scikit_predict, repeats=50, package="sklearn", environment=ONE_THREAD),
     ),
@@ -578,6 +708,15 @@ TREES_CASE = Case(
             ratio(("one thread", "wall_s"), ("two threads", "wall_s")),
         ),
         cheaper("boosted trees: CPU, scikit-learn / LightGBM", "scikit-learn", None, ours="one thread"),
+        *(
+            cheaper(
+                f"boosted trees of {rows} rows: CPU, scikit-learn / LightGBM",
+                f"{rows} rows, scikit-learn",
+                None,
+                ours=f"{rows} rows",
+            )
+            for rows in ("1,000", "50,000")
+        ),
         Line("one row: LightGBM, CPU", value("one row", "cpu_s", 1e6), 50.0, "us", "at most"),
         cheaper("one row: CPU, scikit-learn / LightGBM", "one row, scikit-learn", None, ours="one row"),
     ),
@@ -586,4 +725,4 @@ TREES_CASE = Case(
     section=SECTION,
 )
 
-CASES = (RETRIEVAL, FILTERED, SPLITS, WEIGHTS, PASSAGES, TREES_CASE)
+CASES = (RETRIEVAL, FILTERED, SIZES, SPLITS, WEIGHTS, PASSAGES, TREES_CASE)

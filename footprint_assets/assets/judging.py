@@ -151,6 +151,7 @@ def calibrator(scope: MonthScope, model: TableInput, said: TableInput) -> Iterat
     Grain: one row a probability, and one for the interval of strength. Inputs: the predictions of the months before; the
     month's direction model names the products.
     """
+    require_today(said)
     for root in model.symbols():
         yield of_month(
             CALIBRATOR,
@@ -170,6 +171,7 @@ def predictions(scope: MonthScope, said: TableInput, calibrators: TableInput) ->
 
     Grain: one row an episode. Inputs: what the models said; the month's maps.
     """
+    require_today(said)
     sha256 = allowed().sha256
     for root in said.symbols():
         made = calibrate(said.frame(root), calibrators.frame(root), sha256, scope.settings.judging)
@@ -257,8 +259,8 @@ def ablation(scope: MonthScope, rows: TableInput, model: TableInput, earlier: Ta
     for root in rows.symbols():
         head = model_of("direction", model.frame(root))
         retrains = head is not None and settings.judging.retrained_families > 0
-        taught = earlier.frame(root, where=None if retrains else pl.lit(False))
-        taught = taught.filter(~pl.col("session_date").is_in(embargo(scope)))
+        teaches = ~pl.col("session_date").is_in(embargo(scope)) if retrains else pl.lit(value=False)
+        taught = earlier.frame(root, where=teaches)
         yield of_month(
             ABLATION,
             scope,

@@ -166,7 +166,7 @@ def trained(scope: MonthScope, head: Head, root: str, rows: TableInput) -> Batch
     """The model of one head and product."""
     known = known_before(scope, root, rows)
     model = train(head, known, allowed(), scope.settings.models)
-    taught = known.filter(head.rows)["session_date"]
+    taught = known.select(pl.col("session_date").filter(head.rows))["session_date"]
     made = model_rows(model).with_columns(
         month=pl.lit(scope.month),
         symbol=pl.lit(root),
@@ -203,17 +203,23 @@ def history_of(scope: MonthScope) -> int:
 
 
 def require_today(rows: TableInput) -> None:
-    """Refuse training sets made by another allow list than today's.
+    """Refuse months whose rows were made by another allow list than today's.
 
     Raises:
-        FeaturesDiffer: A month of them was.
+        FeaturesDiffer: One was.
     """
     today = allowed().sha256
     for (month, root), manifest in rows.manifests().items():
-        if (known := str(manifest.notes[FEATURES_NOTE])) != today:
+        if (known := str(manifest.notes.get(FEATURES_NOTE))) != today:
             raise FeaturesDiffer(
-                "A training set was made by another list of features.",
-                where={"month": f"{month:%Y-%m}", "symbol": root, "rows": known[:12], "today": today[:12]},
+                "A month was made by another list of features.",
+                where={
+                    "table": rows.table,
+                    "month": f"{month:%Y-%m}",
+                    "symbol": root,
+                    "rows": known[:12],
+                    "today": today[:12],
+                },
                 remedy=f"footprint-assets learn --start {month:%Y-%m} --end {month:%Y-%m}",
             )
 
@@ -239,7 +245,7 @@ def out_of_fold(
             for head in HEADS.values()
         ]
         made = pl.concat([found, *said, retrieval_columns(known, found, sha256)], how="horizontal")
-        yield Batch(root, made, rows_in=found.height, is_last=True)
+        yield Batch(root, made, rows_in=found.height, notes={FEATURES_NOTE: sha256}, is_last=True)
 
 
 TABLES: tuple[MonthTable, ...] = (training_set, *map(model_table, HEADS.values()))

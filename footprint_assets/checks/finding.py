@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -45,6 +46,23 @@ class Finding:
             facts: The numbers that say so.
         """
         return cls(symbol, passed=True, facts={"skipped": why, **facts}, skipped=why)
+
+    @property
+    def words(self) -> str:
+        """The numbers as a person reads them."""
+        return in_words(self.facts)
+
+
+def in_words(facts: Mapping[str, object]) -> str:
+    """Facts as a person reads them; those that say nothing are left out."""
+    told = {name: value for name, value in facts.items() if value not in (None, [], {})}
+    return ", ".join(f"{name} {_plain(value)}".strip() for name, value in told.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 @dataclass(frozen=True)

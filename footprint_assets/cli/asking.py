@@ -61,6 +61,8 @@ def show(
     if plot is not None:
         console.line(viewer.plot(viewer.column_of(source, plot, dict(_equations(where or [])))))
         return
+    if not source.rows:
+        return
     rows = viewer.last_rows(source, tail) if tail else viewer.first_rows(source, head or viewer.DEFAULT_ROWS)
     console.table(*viewer.cells(rows, source.units))
 

@@ -115,7 +115,7 @@ def _print_findings(rows: Sequence[AuditRow]) -> None:
                     row.check.name,
                     row.finding.symbol,
                     row.severity,
-                    ", ".join(f"{name}={value}" for name, value in row.finding.facts.items()),
+                    row.finding.words,
                 ]
                 for row in failed
             ],

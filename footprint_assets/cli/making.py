@@ -49,10 +49,11 @@ def run(
 ) -> None:
     """Run trade dates from DBN to gold, with every check.
 
-    Without dates: every date the drop folder covers. A date that fails does not stop the others; the exit code is 1.
+    Without dates: every date the drop folder covers. A date that fails does not stop the others; the exit code is 1,
+    130 after Ctrl-C.
     """
     settings = settings_of_environment()
-    raise typer.Exit(1 if run_and_report(settings, dates_asked(settings, date, start, end), workers) else 0)
+    raise typer.Exit(run_and_report(settings, dates_asked(settings, date, start, end), workers))
 
 
 def backfill(
@@ -132,7 +133,7 @@ def learn(
 
 
 def run_and_report(settings: Settings, dates: list[dt.date], workers: int) -> int:
-    """Run trade dates, print what became of them, and give the number that failed or were not run."""
+    """Run trade dates, print what became of them, and give the exit code."""
     from footprint_assets.runs import run_dates
 
     outcomes: list[DateOutcome] = []
@@ -149,8 +150,11 @@ def run_and_report(settings: Settings, dates: list[dt.date], workers: int) -> in
     for outcome in outcomes:
         for reason in outcome.reasons:
             console.problem(f"{outcome.trade_date} {reason}")
-    done = sum(outcome.outcome in ("published", "unchanged") for outcome in outcomes)
-    return len(dates) - done
+    ended = [outcome.outcome for outcome in outcomes if outcome.outcome != "interrupted"]
+    if left := len(dates) - len(ended):
+        console.problem(f"{left} trade dates are left: the same command goes on.")
+        return INTERRUPTED
+    return int("failed" in ended)
 
 
 def _run_backfill(settings: Settings, plan: Plan, scope: Scope, workers: int) -> int:

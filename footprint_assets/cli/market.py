@@ -63,6 +63,8 @@ def ingest(
     Exit code 1 where a file is refused.
     """
     from footprint_assets import ingest as deliveries
+    from footprint_assets.arrivals import trade_dates, why_it_has_no_date
+    from footprint_assets.resources import Workbench
 
     settings = settings_of_environment()
     files = deliveries.files_of(paths, settings.ingest)
@@ -97,6 +99,9 @@ def ingest(
     if register:
         kept = [deliveries.register(v, settings.dbn_dir) for v in found if v.status != "refused"]
         typer.echo(f"{len(kept)} files in the drop folder {settings.dbn_dir}", err=as_json)
+        for entry in Workbench(settings).catalog().entries:
+            if entry.problem is None and entry.path in kept and not trade_dates(entry):
+                typer.echo(f"{entry.name} is not read: {why_it_has_no_date(entry)}.", err=as_json)
     raise typer.Exit(1 if refused else 0)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from footprint_assets import console
 from footprint_assets.cli.common import Records, settings_of_environment
-from footprint_assets.cli.making import run_and_report
+from footprint_assets.cli.making import INTERRUPTED, run_and_report
 from footprint_assets.cli.market import of_files
 
 
@@ -22,6 +22,8 @@ def demo(records_per_session: Records = None) -> None:
         files = steps.write_market(settings, records_per_session, advance)
     console.line(of_files(files))
     failed = run_and_report(settings, steps.dates(), workers=1)
+    if failed == INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
     findings, errors = steps.audit_counts(settings)
     console.line(f"audit: {findings} findings, {errors} errors")
     console.table(*steps.summary(settings))

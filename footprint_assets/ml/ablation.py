@@ -93,7 +93,7 @@ def _measures(
         measure = Measure.of(_QUESTION.name, "retrained", *group, own.session)
         try:
             other = train(HEAD, earlier, features.without(group[1]), models)
-        except NothingKnown:  # no other family has a value: there is no head without this one
+        except NothingKnown:  # nothing else tells rows apart: there is no head without this one
             yield measure
             continue
         yield _with(measure, _losses(_answers(other, rows)) - _losses(own), own, judging)

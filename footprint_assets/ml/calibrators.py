@@ -117,7 +117,9 @@ def _row_of_strength(earlier: pl.DataFrame, settings: JudgingSettings) -> dict[s
     if reason:
         return row | {"method": IDENTITY, "reason": reason, "parameters": []}
     low, high, truth = (known[name].to_numpy() for name in (STRENGTH[0], STRENGTH[-1], "strength_signed_pts"))
-    width = conformal_width(np.maximum(low - truth, truth - high), session, COVERAGE)
+    miss = np.maximum(low - truth, truth - high)
+    asked = adapted_coverage(miss, session, COVERAGE, settings.adaptive_gamma, settings.min_sessions)
+    width = conformal_width(miss, session, asked)
     if not math.isfinite(width):
         reason = f"too few trade dates for a coverage of {COVERAGE:.1f}"
         return row | {"method": IDENTITY, "reason": reason, "parameters": []}
@@ -154,6 +156,30 @@ def conformal_width(miss: Float64, session: Int64, coverage: float) -> float:
     mass = np.cumsum(1.0 / rows[place][order]) / (rows.size + 1)
     enough = np.flatnonzero(mass >= coverage - 1e-12)
     return float(miss[order][enough[0]]) if enough.size else math.inf
+
+
+def adapted_coverage(miss: Float64, session: Int64, coverage: float, gamma: float, first: int) -> float:
+    """The coverage to ask :func:`conformal_width` for so that, with outcomes that drift, the one wanted is met.
+
+    Adaptive conformal inference (Gibbs, Candes, *Adaptive Conformal Inference Under Distribution Shift*, 2021, equation 2),
+    a step a trade date: each is held against the width that those before it give.
+
+    Args:
+        miss: As for :func:`conformal_width`.
+        session: As for :func:`conformal_width`.
+        coverage: The coverage wanted.
+        gamma: Size of a step; 0 asks for what is wanted.
+        first: Trade dates before the first step.
+
+    Returns:
+        The coverage, from 0 to the largest that so many trade dates can answer.
+    """
+    dates, asked = np.unique(session), coverage
+    for date in dates[first:] if gamma > 0 else ():
+        earlier = session < date
+        width = conformal_width(miss[earlier], session[earlier], asked)
+        asked += gamma * (coverage - float(np.mean(miss[session == date] <= width)))
+    return asked if gamma == 0 else min(max(asked, 0.0), dates.size / (dates.size + 1))
 
 
 def calibrate(

@@ -237,7 +237,7 @@ def _drift(rows: pl.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
     features = (subject == "features") & (pl.col("measure") == "share_moved")
     kept = rows.filter(
         (features & ((split == ALL) | moved))
-        | (subject.is_in(list(names)) & (split == ALL))
+        | (subject.is_in(list(names)) & ((split == ALL) | moved))
         | ((subject == "outcomes") & (split == ALL))
     )
     return kept.select("subject", "measure", "segment", *_COLUMNS, "is_beyond_null").to_dicts()

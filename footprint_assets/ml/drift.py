@@ -38,15 +38,16 @@ class Drift:
 
 
 def drift(before: Float64, now: Float64, bins: int = BINS) -> Drift:
-    """Compare a sample with an earlier one, in bins of equal mass of the earlier one; the unknown is a bin of its own.
+    """Compare a sample with an earlier one, in bins of equal mass of the earlier one.
 
+    The unknown is a bin of its own, and so is a value that many rows share.
     Without drift the index times ``n m / (n + m)`` follows a chi-squared distribution with one degree of freedom fewer than
     there are bins.
 
     Args:
         before: Earlier values, NaN where unknown; float64[n], n > 0.
         now: Values to judge; float64[m], m > 0.
-        bins: Most bins of known values.
+        bins: Most bins of known values, those of shared values not counted.
     """
     edges = _edges(before, bins)
     p, q = (_shares(values, edges) for values in (before, now))
@@ -60,8 +61,15 @@ def drift(before: Float64, now: Float64, bins: int = BINS) -> Drift:
 
 
 def _edges(before: Floats, bins: int) -> Float64:
+    """Ends of the bins. A value that is several quantiles, such as the 0 of a count, is a bin of its own.
+
+    With what lies above it in one bin, a feature could leave that value altogether and its index would stay 0.
+    """
     known = before[np.isfinite(before)].astype(np.float64)
-    return np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if known.size else known
+    if not known.size:
+        return known
+    edges, count = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]), return_counts=True)
+    return np.union1d(edges, np.nextafter(edges[count > 1], np.inf))
 
 
 def _bins(values: Floats, edges: Float64) -> Int64:
@@ -134,7 +142,7 @@ def drift_by_session(
         session_now: Trade date of each row to judge; int64[m]; none of them among the earlier ones.
         draws: Orders of the trade dates drawn.
         seed: Of the draws.
-        bins: Most bins of known values.
+        bins: Most bins of known values, those of shared values not counted.
     """
     dates, place = np.unique(np.concatenate([session_before, session_now]), return_inverse=True)
     later = np.unique(session_now).size

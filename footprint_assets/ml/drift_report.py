@@ -44,7 +44,7 @@ def drift_report(
         Rows of a report; ``rows`` and ``sessions`` are those of the month. Of the features: ``stability_index`` of each
         with where its alarm begins as the null band's upper end, ``share_moved`` of each family and of all with what chance
         moves, and ``missing_rate`` of each family with the earlier one as its reference. Of each probability its
-        ``stability_index``. Of ``outcomes`` the ``rate`` of each, over all rows and by kind of level, with the earlier
+        ``stability_index``, over all rows and by kind of level. Of ``outcomes`` the ``rate`` of each, over all rows and by kind of level, with the earlier
         rate as its reference and what trade dates drawn from both give as its null band.
     """
     measures = [*_features(now, before, features, settings)]
@@ -116,19 +116,28 @@ def _probability(
         with_retrieval_questions(rows).filter(pl.col(name).fill_nan(None).is_not_null())
         for rows in (now, before)
     )
-    measure = Measure.of(name, "stability_index", ALL, ALL, _sessions(kept_now))
-    found = None
-    if _is_enough(name, kept_now, kept_before, settings):
-        found = _drift(kept_now, kept_before, [name], settings)
-    yield _stability(measure, found, 0)
+    for level, here in _kinds(kept_now):
+        of_now, of_before = kept_now.filter(here), kept_before.filter(here)
+        split = ALL if level == ALL else "level_type"
+        measure = Measure.of(name, "stability_index", split, level, _sessions(of_now))
+        found = None
+        if _is_enough(name, of_now, of_before, settings):
+            found = _drift(of_now, of_before, [name], settings)
+        yield _stability(measure, found, 0)
+
+
+def _kinds(now: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:
+    """All rows, then those of each kind of level of the month."""
+    level_type = pl.col("level_type").cast(pl.String)
+    yield ALL, pl.lit(True)
+    for level in sorted(str(level) for level in now["level_type"].unique()):
+        yield level, level_type == level
 
 
 def _rates(now: pl.DataFrame, before: pl.DataFrame, settings: JudgingSettings) -> Iterator[Measure]:
     now, before = now.filter(KNOWN), before.filter(KNOWN)
-    levels = sorted(str(level) for level in now["level_type"].unique())
-    for level in [ALL, *levels]:
+    for level, here in _kinds(now):
         split = ALL if level == ALL else "level_type"
-        here = KNOWN if level == ALL else pl.col("level_type").cast(pl.String) == level
         for name in OUTCOMES:
             segment = name if level == ALL else f"{level} {name}"
             yield _rate(name, split, segment, now.filter(here), before.filter(here), settings)

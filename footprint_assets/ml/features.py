@@ -21,6 +21,9 @@ from footprint_assets.contracts import CONTRACTS_DIR
 from footprint_assets.errors import FootprintError
 
 Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+_ROWS_AT_ONCE = 8192
 
 
 class FeaturesDiffer(FootprintError):  # noqa: N818 - names the fact a reader meets
@@ -28,7 +31,7 @@ class FeaturesDiffer(FootprintError):  # noqa: N818 - names the fact a reader me
 
 
 class NothingKnown(FootprintError):  # noqa: N818 - names the fact a reader meets
-    """No feature has a value in any row."""
+    """No feature has a value in any row, or none that differs between rows."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,16 @@ def family(name: str) -> str:
     return name.removeprefix("bar5s_").partition("_")[0]
 
 
-def matrix(rows: pl.DataFrame, names: Sequence[str]) -> Float32:
+def matrix(rows: pl.DataFrame, names: Sequence[str], at: Int64 | None = None) -> Float32:
     """Columns as one matrix; what is not known is NaN.
 
     Args:
         rows: Rows with at least the named columns, numbers or booleans.
         names: Columns, in order.
+        at: Which rows, in order; int64[n]. All of them where ``None``.
 
     Returns:
-        float32[rows, names], row by row in memory.
+        float32[n, names], row by row in memory.
 
     Raises:
         FeaturesDiffer: A column is not there.
@@ -108,7 +112,13 @@ def matrix(rows: pl.DataFrame, names: Sequence[str]) -> Float32:
             where={"missing": len(missing), "first": missing[0]},
             remedy="footprint-assets run rebuilds the tables with today's features.",
         )
-    return np.ascontiguousarray(rows.select(pl.col(names).cast(pl.Float32)).to_numpy())
+    columns = rows.select(pl.col(names).cast(pl.Float32))
+    x = np.empty((rows.height if at is None else at.size, len(names)), np.float32)
+    # Some rows at a time: whole, the matrix would be there a second time, column by column.
+    for start in range(0, x.shape[0], _ROWS_AT_ONCE):
+        some = slice(start, start + _ROWS_AT_ONCE)
+        x[some] = (columns[some] if at is None else columns[at[some]]).to_numpy()
+    return x
 
 
 def require_known(x: Float32) -> None:
@@ -120,6 +130,21 @@ def require_known(x: Float32) -> None:
     if not np.isfinite(x).any():
         raise NothingKnown(
             "No feature has a value in any row.",
+            where={"rows": x.shape[0], "features": x.shape[1]},
+            remedy="footprint-assets show gold.future.levels_signals shows the rows.",
+        )
+
+
+def require_told_apart(x: Float32) -> None:
+    """Refuse a matrix whose rows are all alike.
+
+    Raises:
+        NothingKnown: No column has two values; what is unknown is none.
+    """
+    low, high = (end.reduce(x, axis=0, initial=np.nan) for end in (np.fmin, np.fmax))
+    if not np.any(low < high):
+        raise NothingKnown(
+            "No feature has two different values: nothing tells the rows apart.",
             where={"rows": x.shape[0], "features": x.shape[1]},
             remedy="footprint-assets show gold.future.levels_signals shows the rows.",
         )

@@ -2,14 +2,17 @@
 
 Bands come from drawing trade dates with replacement (the cluster bootstrap: Davison and Hinkley, *Bootstrap Methods and
 their Application*, 1997, ch. 3.8), null bands from putting whole trade dates of outcomes into another order. Nothing here
-draws single rows: such bands are several times too narrow.
+draws single rows: such bands are several times too narrow. Those of a few trade dates are too narrow by themselves, and are
+widened by what Student's t says of as many (Hesterberg, *What Teachers Should Know About the Bootstrap*, 2015, section 5.3).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +22,7 @@ Int64 = npt.NDArray[np.int64]
 
 SHARE = 0.95
 """The chance that a band holds what it is a band of."""
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ def ratio_band(
     above: Float64, below: Float64, session: Int64, *, draws: int, seed: int, share: float = SHARE
 ) -> Band:
     """Where the ratio of two sums over rows lies with a given chance; arguments as in ``ratio_draws``."""
-    return middle(ratio_draws(above, below, session, draws=draws, seed=seed), share)
+    drawn = ratio_draws(above, below, session, draws=draws, seed=seed)
+    return middle(drawn, widened(share, np.unique(session).size))
 
 
 def mean_band(values: Float64, session: Int64, *, draws: int, seed: int, share: float = SHARE) -> Band:
@@ -112,7 +117,12 @@ def chance_not_below_zero(values: Float64, session: Int64, *, draws: int, seed: 
         Above 0: what was seen counts as one of the draws.
     """
     drawn = ratio_draws(values, np.ones(values.shape[0]), session, draws=draws, seed=seed)
-    return float((1 + np.count_nonzero(drawn >= 0)) / (draws + 1))
+    found = (1 + np.count_nonzero(drawn >= 0)) / (draws + 1)
+    dates = np.unique(session).size
+    if dates < 2 or found == 1.0:
+        return 1.0
+    deviations = _NORMAL.inv_cdf(found) * math.sqrt((dates - 1) / dates)
+    return 0.5 * (1.0 + math.copysign(_within(abs(deviations), dates - 1), deviations))
 
 
 def null_band(
@@ -131,6 +141,40 @@ def null_band(
     blocks = np.split(np.arange(session.shape[0]), np.flatnonzero(np.diff(session)) + 1)
     orders = (np.concatenate([blocks[i] for i in random.permutation(len(blocks))]) for _ in range(draws))
     return middle(np.array([measured(order) for order in orders]), share)
+
+
+@lru_cache(maxsize=64)
+def widened(share: float, dates: int) -> float:
+    """The share of histories drawn from some trade dates whose band holds a mean with a given chance.
+
+    Args:
+        share: The chance.
+        dates: Trade dates.
+
+    Returns:
+        ``share`` of very many, nearly 1 of a few; 1 of fewer than two.
+    """
+    if dates < 2:
+        return 1.0
+    low, high = 0.0, 1e3
+    for _ in range(80):
+        between = (low + high) / 2.0
+        low, high = (between, high) if _within(between, dates - 1) < share else (low, between)
+    return 2.0 * _NORMAL.cdf(high * math.sqrt(dates / (dates - 1))) - 1.0
+
+
+def _within(deviations: float, freedom: int) -> float:
+    """Chance that Student's t lies so many deviations from 0 at most (Abramowitz, Stegun 1964, 26.7.3 and 26.7.4)."""
+    angle = math.atan(deviations / math.sqrt(freedom))
+    is_odd = freedom % 2
+    term = math.cos(angle) if is_odd else 1.0
+    total = 0.0
+    for k in range(2 + is_odd, freedom + 1, 2):
+        total += term
+        term *= (k - 1) / k * math.cos(angle) ** 2
+    if is_odd:
+        return 2.0 / math.pi * (angle + math.sin(angle) * total)
+    return math.sin(angle) * total
 
 
 def middle(drawn: Float64, share: float = SHARE) -> Band:

@@ -226,11 +226,12 @@ def build_index(rows: pl.DataFrame, space: Space, settings: RetrievalSettings) -
     Raises:
         FeaturesDiffer: The rows lack a feature of the space.
     """
-    kept = rows.filter(pl.col("outcome").cast(pl.String) != "UNDEFINED").sort(
+    facts = rows.select("episode_id", "session", *SEGMENT, "label_end_ts", "outcome").with_row_index("row")
+    kept = facts.filter(pl.col("outcome").cast(pl.String) != "UNDEFINED").sort(
         *SEGMENT, "label_end_ts", "episode_id"
     )
-    facts = kept.select("episode_id", "session", *SEGMENT, "label_end_ts", "outcome")
-    return Index(facts, space, space.place(matrix(kept, space.features)), settings)
+    x = matrix(rows, space.features, kept["row"].cast(pl.Int64).to_numpy())
+    return Index(kept.drop("row"), space, space.place(x), settings)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from footprint_assets.ml.resampling import Band, copies, middle, null_band
+from footprint_assets.ml.resampling import Band, copies, middle, null_band, widened
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -219,7 +219,8 @@ def auc_band(y: Int64, score: Float64, session: Int64, *, draws: int, seed: int,
     """
     place, drawn = copies(session, draws, seed)
     _, level = np.unique(score, return_inverse=True)
-    return middle(np.array([_weighted_auc(y, level, copy[place]) for copy in drawn]), share)
+    found = np.array([_weighted_auc(y, level, copy[place]) for copy in drawn])
+    return middle(found, widened(share, drawn.shape[1]))
 
 
 def _weighted_auc(y: Int64, level: Int64, weight: Float64) -> float:

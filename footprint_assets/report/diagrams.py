@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 WIDTH, HEIGHT = 340, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 18, 10, 36
+LEFT, RIGHT, TOP, BOTTOM = 50, 18, 10, 36
 TICKS = 5
 """About so many marks an axis has."""
+
+LEAST_SHARES = 0.1
+"""Least range of an axis of :func:`square`."""
 
 Tone = Literal["first", "second"]
 
@@ -85,7 +88,7 @@ class Axis:
 
     def text(self, value: float) -> str:
         """A value as it is written at a tick."""
-        return f"{100 * value:g}%" if self.is_share else f"{round(value, 6):g}"
+        return f"{round(100 * value, 4):g}%" if self.is_share else f"{round(value, 6):g}"
 
 
 def covering(curves: Sequence[Curve], label: str, *, include: float, is_share: bool = False) -> Axis:
@@ -98,6 +101,24 @@ def covering(curves: Sequence[Curve], label: str, *, include: float, is_share: b
     low, high = min(ends), max(ends)
     margin = 0.06 * ((high - low) or 1.0)
     return Axis(label, low - margin, high + margin, is_share)
+
+
+def square(curves: Sequence[Curve], across: str, up: str) -> tuple[Axis, Axis]:
+    """Two axes of shares over one range, that of every point and band, so that the diagonal is one.
+
+    Args:
+        curves: What is drawn.
+        across: Label of the axis along.
+        up: Label of the axis up.
+    """
+    known: list[float] = []
+    for point in (point for curve in curves for point in curve.points):
+        found = (point.x, point.y, point.low, point.high, point.null_low, point.null_high)
+        known += [value for value in found if math.isfinite(value)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    margin = max(0.04 * (high - low), (LEAST_SHARES - (high - low)) / 2)
+    low, high = max(low - margin, 0.0), min(high + margin, 1.0)
+    return Axis(across, low, high, True), Axis(up, low, high, True)
 
 
 def figure(title: str, curves: Sequence[Curve], x: Axis, y: Axis, *, reference: float | None = None) -> str:
@@ -175,7 +196,7 @@ def _grid(x: Axis, y: Axis) -> Iterator[str]:
     middle = (LEFT + WIDTH - RIGHT) / 2
     yield f'<text x="{middle:.1f}" y="{HEIGHT - 6}" class="middle label">{html.escape(x.label)}</text>'
     yield (
-        f'<text transform="translate(11 {(TOP + floor) / 2:.1f}) rotate(-90)" class="middle label">'
+        f'<text transform="translate(10 {(TOP + floor) / 2:.1f}) rotate(-90)" class="middle label">'
         f"{html.escape(y.label)}</text>"
     )
 

@@ -1,6 +1,7 @@
 """The model page of a month: are its probabilities honest, what do they gain, what are they made of.
 
-Everything is judged on the episodes of the month, by models that had seen earlier months only.
+Everything is judged on episodes that the models had not seen: scores and calibration over all months of the report, the rest
+on those of the month.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from footprint_assets.report.diagrams import Axis, Curve, Point, bar, covering, figure, two_sided_bar
+from footprint_assets.report.diagrams import Axis, Curve, Point, bar, covering, figure, square, two_sided_bar
 from footprint_assets.report.markdown import as_html
 from footprint_assets.report.shell import Figure, Subject, empty_page, table, text_page
 
@@ -22,7 +23,9 @@ MOST_FAMILIES = 15
 RELIABILITY = "reliability"
 """Measure whose rows are drawn: the observed share of a bin, beside the predicted one as its reference."""
 MOST_ROWS = 120
-"""Rows of a report a page lists, those beyond chance first."""
+"""Rows of a table of a report, those beyond chance first."""
+BY_STRENGTH = ("family", "feature", "set")
+"""Parts of a report whose segments come the strongest first, not by name."""
 PARTS_SHOWN = 8
 """Families a signal's contributions name; the rest are added up."""
 
@@ -31,10 +34,14 @@ _CALIBRATION_NOTE = (
     "Grey: where a perfect forecast would lie by chance."
 )
 _LIFT_NOTE = (
-    "How much oftener the outcome came among the episodes it was most expected of. Grey: outcomes that have nothing to do "
-    "with the probabilities, whole trade dates in another order."
+    "Of the month. How much oftener the outcome came among the episodes it was most expected of. Grey: outcomes that have "
+    "nothing to do with the probabilities, whole trade dates in another order."
 )
-_COVERAGE_NOTE = "How often what was given a chance happened: a point on the line is honest."
+_COVERAGE_NOTE = "Of the month. How often what was given a chance happened: a point on the line is honest."
+_REPORT_NOTE = (
+    "Bold: beyond what chance gives. Below a number its 0.95 band, or where there is none what chance reaches; beside: the "
+    "number where there is nothing to report."
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class ModelTables:
 
     Args:
         figures: Figures of the header.
+        in_use: Rows of `champion` without the models' texts: which model of each head is in use, and why.
         lift: Title to rows of `ml.curves.lift_curve`.
         coverage: Title to rows of `ml.curves.coverage_curve`; several curves of one title by name.
         families: Head to rows of `ml.explain.importance`.
@@ -67,6 +75,7 @@ class ModelTables:
     """
 
     figures: Sequence[Figure] = ()
+    in_use: pl.DataFrame | None = None
     lift: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     coverage: Mapping[str, Mapping[str, pl.DataFrame]] = field(default_factory=dict)
     families: Mapping[str, pl.DataFrame] = field(default_factory=dict)
@@ -89,6 +98,7 @@ def model_page(tables: ModelTables, *, root: str, month: dt.date, simulated: boo
     """
     subject = Subject(root, f"{month:%Y-%m} · models of level outcomes", simulated)
     sections = [
+        ("In use after the month", _in_use(tables.in_use)),
         ("Calibration", _note(_CALIBRATION_NOTE, _calibration(tables.reports.values()))),
         ("Lift", _note(_LIFT_NOTE, _lift(tables.lift))),
         ("Coverage", _note(_COVERAGE_NOTE, _coverage(tables.coverage))),
@@ -109,16 +119,37 @@ def _note(words: str, content: str) -> str:
     return f'<p class="note">{words}</p>{content}' if content else ""
 
 
+def _in_use(champions: pl.DataFrame | None) -> str:
+    if champions is None or champions.is_empty():
+        return ""
+    headings = ("Head", "Model of", "Loss", "Its loss", "Challenger's", "p", "Why")
+    lines = (
+        (
+            html.escape(str(row["head"])),
+            "–" if row["champion_month"] is None else f"{row['champion_month']:%Y-%m}",
+            html.escape(str(row["loss"] or "–")),
+            *(_number(row[name]) for name in ("champion_loss", "challenger_loss", "p_value")),
+            html.escape(str(row["reason"] or "")),
+        )
+        for row in champions.iter_rows(named=True)
+    )
+    return table(headings, lines, name="in-use", numbers=headings[3:6])
+
+
 def _grid(figures: Iterable[str]) -> str:
     drawn = "".join(figures)
     return f'<div class="figures">{drawn}</div>' if drawn else ""
 
 
 def _calibration(reports: Iterable[pl.DataFrame]) -> str:
-    along, up = Axis("predicted", 0.0, 1.0, True), Axis("observed", 0.0, 1.0, True)
+    def one(subject: str, rows: pl.DataFrame) -> str:
+        drawn = [Curve(_points(rows, "reference", "value"))]
+        along, up = square(drawn, "predicted", "observed")
+        return figure(_titled(subject, rows["rows"].cast(pl.Int64).to_list()), drawn, along, up)
+
     bins = [rows.filter(pl.col("measure") == RELIABILITY) for rows in reports]
     return _grid(
-        figure(str(subject), [Curve(_points(rows, "reference", "value"))], along, up)
+        one(str(subject), rows)
         for of_report in bins
         for (subject,), rows in of_report.sort("subject", "reference").group_by(
             "subject", maintain_order=True
@@ -126,10 +157,15 @@ def _calibration(reports: Iterable[pl.DataFrame]) -> str:
     )
 
 
+def _titled(subject: str, rows: Sequence[int]) -> str:
+    return f"{subject} · {sum(rows):,} episodes"
+
+
 def _lift(curves: Mapping[str, pl.DataFrame]) -> str:
     def one(title: str, rows: pl.DataFrame) -> str:
         drawn = [Curve(_points(rows, "share", "lift"))]
         along = Axis("share of the episodes", 0.0, 1.0, True)
+        title = _titled(title, rows["rows"].cast(pl.Int64).to_list()[-1:])
         return figure(title, drawn, along, covering(drawn, "lift", include=1.0), reference=1.0)
 
     return _grid(one(title, rows) for title, rows in curves.items() if rows["lift"].is_finite().any())
@@ -183,7 +219,10 @@ def _families(families: Mapping[str, pl.DataFrame]) -> str:
     drawn = [
         one(head, rows) for head, rows in families.items() if rows.height and rows["mean_size"].sum() > 0
     ]
-    words = "Mean size of what each family of features adds to a prediction, over the episodes of the month."
+    words = (
+        "Mean size of what each family of features adds to a prediction, over the episodes of the month. A feature's family is "
+        "the first word of its name: lvltrade of bar5s_lvltrade_buy_vol_w3."
+    )
     return _note(words, f'<div class="figures">{"".join(drawn)}</div>') if drawn else ""
 
 
@@ -198,60 +237,113 @@ def _signals(head: str, told: Signals) -> str:
         shown = [(name, parts[name]) for name in strongest[:PARTS_SHOWN]]
         if rest := strongest[PARTS_SHOWN:]:
             shown.append((f"{len(rest)} more", sum(parts[name] for name in rest)))
-        cells.append(_signal(facts, [("base", parts["base"]), *shown], most))
+        cells.append(_signal(facts, parts["base"], shown, most))
     return (
         f"<h3>{html.escape(head)}</h3>"
-        f'<p class="note">Parts add up to what the model said, {html.escape(told.unit)}.</p>'
+        f'<p class="note">Parts and the base, which is alike for all, add up to what the model said, {html.escape(told.unit)}.</p>'
         f'<div class="cards">{"".join(cells)}</div>'
     )
 
 
-def _signal(facts: Mapping[str, object], parts: Sequence[tuple[str, float]], most: float) -> str:
-    lines = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{two_sided_bar(value, most)}</td>"
-        f'<td class="number">{value:+.3f}</td></tr>'
-        for name, value in parts
+def _signal(facts: Mapping[str, object], base: float, parts: Sequence[tuple[str, float]], most: float) -> str:
+    lines = [("base", "", base), *((name, two_sided_bar(value, most), value) for name, value in parts)]
+    lines.append(("together", "", base + sum(value for _, value in parts)))
+    rows = "".join(
+        f'<tr><td>{html.escape(name)}</td><td>{drawn}</td><td class="number">{value:+.3f}</td></tr>'
+        for name, drawn, value in lines
     )
     return (
         f'<article class="card"><h4>{html.escape(str(facts["decision"]))}</h4>'
-        f"<p>{html.escape(str(facts['said']))} · {outcome_mark(facts['outcome'])}</p><table>{lines}</table></article>"
+        f"<p>{html.escape(str(facts['said']))} · {outcome_mark(facts['outcome'])}</p><table>{rows}</table></article>"
     )
 
 
 def outcome_mark(outcome: object) -> str:
     """An outcome in its colour."""
     name = "" if outcome is None else str(outcome)
-    tone = {"BOUNCE": "bounce", "BREAK": "break"}.get(name, "chop")
-    return f'<span class="mark {tone}">{html.escape(name) or "–"}</span>'
+    return f'<span class="mark {outcome_tone(outcome)}">{html.escape(name) or "–"}</span>'
+
+
+def outcome_tone(outcome: object) -> str:
+    """The CSS class of an outcome's colour."""
+    return {"BOUNCE": "bounce", "BREAK": "break"}.get(str(outcome), "chop")
 
 
 def _report(title: str, rows: pl.DataFrame) -> str:
-    told = rows.filter(pl.col("measure") != RELIABILITY)
-    if told.is_empty():
-        return ""
-    beyond = pl.col("is_beyond_null").fill_null(value=False)
-    shown = told.sort(beyond, descending=True, maintain_order=True).head(MOST_ROWS)
-    shown = shown.sort("subject", "measure", "split", "segment")
-    headings = ("Of", "Measure", "Rows of", "Value", "Band", "By chance", "Rows", "Trade dates")
+    """Tables of all rows, and of each way to part them behind a click: a line an object, a column a measure."""
     name = "report-" + "".join(letter if letter.isalnum() else "-" for letter in title.lower())
-    lines = map(_report_line, shown.iter_rows(named=True))
-    more = f"<p>{told.height - shown.height:,} more.</p>" if told.height > shown.height else ""
-    return f'<div class="figures">{table(headings, lines, name=name, numbers=headings[3:])}</div>{more}'
+    told = rows.filter(pl.col("measure") != RELIABILITY)
+    told = told.sort(pl.col("split") != "all", maintain_order=True)
+    shown: list[str] = []
+    for (split,), part in told.group_by("split", maintain_order=True):
+        listed = "".join(_tables(str(split), part, f"{name}-{split}"))
+        if split != "all":
+            words = html.escape(str(split).replace("_", " "))
+            listed = f"<details{'' if shown else ' open'}><summary>By {words}</summary>{listed}</details>"
+        shown.append(listed)
+    return _note(_REPORT_NOTE, "".join(shown))
 
 
-def _report_line(row: Mapping[str, object]) -> tuple[str, ...]:
-    segment = "all" if row["split"] == "all" else f"{row['split']} {row['segment']}"
-    value = _number(row["value"])
-    return (
-        html.escape(str(row["subject"])),
-        html.escape(str(row["measure"])),
-        html.escape(segment),
-        f'<b class="strong">{value}</b>' if row["is_beyond_null"] else value,
-        _span(row["low"], row["high"]),
-        _span(row["null_low"], row["null_high"]),
-        _number(row["rows"]),
-        _number(row["sessions"]),
+def _tables(split: str, rows: pl.DataFrame, name: str) -> Iterator[str]:
+    """One table for each kind of object: those whose first measure is the same have the same measures."""
+    kind = pl.col("measure").min().over("subject")
+    for (first,), alike in rows.sort(kind, maintain_order=True).group_by(kind, maintain_order=True):
+        yield _measures(split, alike, f"{name}-{first}")
+
+
+def _measures(split: str, rows: pl.DataFrame, name: str) -> str:
+    measures = rows["measure"].unique(maintain_order=True).to_list()
+    lines: dict[tuple[str, str], dict[str, Mapping[str, object]]] = {}
+    for row in rows.iter_rows(named=True):
+        lines.setdefault((str(row["subject"]), str(row["segment"])), {})[str(row["measure"])] = row
+    order = list(lines)
+    if split in BY_STRENGTH:
+        order.sort(key=lambda key: _strength(lines[key], measures))
+    is_one = rows["subject"].n_unique() == 1
+    headings = ("Of", "Rows", "Trade dates", *(measure.replace("_", " ") for measure in measures))
+    cells = (
+        (
+            html.escape(_object(*key, is_one=is_one)),
+            *(_most(row[count] for row in lines[key].values()) for count in ("rows", "sessions")),
+            *(_cell(lines[key].get(measure)) for measure in measures),
+        )
+        for key in order[:MOST_ROWS]
     )
+    more = f"<p>{len(order) - MOST_ROWS:,} more.</p>" if len(order) > MOST_ROWS else ""
+    return table(headings, cells, name=html.escape(name), numbers=headings[1:]) + more
+
+
+def _most(counts: Iterable[object]) -> str:
+    return _number(max((count for count in counts if isinstance(count, int)), default=None))
+
+
+def _object(subject: str, segment: str, *, is_one: bool) -> str:
+    if segment == "all":
+        return subject
+    return segment if is_one else f"{subject} · {segment}"
+
+
+def _strength(measures: Mapping[str, Mapping[str, object]], names: Sequence[str]) -> tuple[float, ...]:
+    """What puts a line before others: beyond chance, then its first measure."""
+    beyond = any(row["is_beyond_null"] for row in measures.values())
+    first = next(measures[name] for name in names if name in measures)
+    value = _known(first["value"])
+    return (-float(beyond), -value if math.isfinite(value) else math.inf)
+
+
+def _cell(row: Mapping[str, object] | None) -> str:
+    """A number with what it is to be held against."""
+    if row is None:
+        return ""
+    value = _number(row["value"])
+    ends, chance = _span(row["low"], row["high"]), _span(row["null_low"], row["null_high"])
+    facts = {"reference": _number(row["reference"]), "0.95 band": ends, "by chance": chance}
+    below = [ends] if ends != "–" else [f"chance {chance}"] if chance != "–" else []
+    if chance == "–" and row["reference"]:
+        below.append(f"beside {facts['reference']}")
+    words = ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact != "–")
+    said = f'<b class="strong">{value}</b>' if row["is_beyond_null"] else value
+    return f'<span title="{words}">{said}{"".join(f"<small>{line}</small>" for line in below)}</span>'
 
 
 def _cards(cards: Mapping[str, str]) -> str:
@@ -263,8 +355,10 @@ def _cards(cards: Mapping[str, str]) -> str:
 
 
 def _span(low: object, high: object) -> str:
-    ends = [_number(value) for value in (low, high)]
-    return "–" if ends == ["–", "–"] else " … ".join(ends)
+    first, last = _number(low), _number(high)
+    if first == last == "–":
+        return "–"
+    return f"to {last}" if first == "–" else f"{first} … {last}"
 
 
 def _number(value: object) -> str:
@@ -272,7 +366,9 @@ def _number(value: object) -> str:
         return "–" if value is None else html.escape(str(value))
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if math.isfinite(value) else "–"
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.4g}" if abs(value) >= 1 else f"{round(value, 4) + 0.0:g}"
 
 
 def _is_told(value: object) -> bool:

@@ -15,7 +15,7 @@ import polars as pl
 
 from footprint_assets.report.diagrams import bar
 from footprint_assets.report.frames import numbers
-from footprint_assets.report.models import outcome_mark
+from footprint_assets.report.models import outcome_mark, outcome_tone
 from footprint_assets.report.shell import Figure, ReportError, Subject, drawn_page, table
 
 SHOWN = 11
@@ -94,7 +94,7 @@ def setups_page(setups: Setups, *, subject: str, simulated: bool = False) -> str
         f'<div class="cards setups">{"".join(cards)}</div></div>'
     )
     about = Subject(subject, "setups like this one", simulated)
-    return drawn_page(about, setups.figures, main, LEGEND, data, "setups.js")
+    return drawn_page(about, setups.figures, main, LEGEND if drawn else "", data, "setups.js")
 
 
 def _require(rows: pl.DataFrame) -> None:
@@ -154,7 +154,7 @@ def _outcomes(like: pl.DataFrame) -> str:
         .sort("share", "outcome", descending=[True, False])
     )
     rows = (
-        (outcome_mark(outcome), f"{attempts}", f"{100 * share:.1f}", bar(share, "parts"))
+        (outcome_mark(outcome), f"{attempts}", f"{100 * share:.1f}", bar(share, outcome_tone(outcome)))
         for outcome, attempts, share in found.iter_rows()
     )
     headings = ("Outcome", "Attempts", "Weight, %", "")

@@ -4,7 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from footprint_assets.ml.calibrators import COVERAGE, calibrate, conformal_width, fit_calibrators
+from footprint_assets.ml.calibrators import (
+    COVERAGE,
+    adapted_coverage,
+    calibrate,
+    conformal_width,
+    fit_calibrators,
+)
 from footprint_assets.ml.features import FeaturesDiffer
 from footprint_assets.ml.heads import BIN_ENDS
 from footprint_assets.ml.questions import QUESTIONS, answers
@@ -125,11 +131,32 @@ def test_a_width_by_hand():
     assert conformal_width(miss, session, 0.5) == 2.0
     assert conformal_width(miss, session, 0.75) == 3.0
     assert conformal_width(miss, session, 0.8) == np.inf
+    crowded = np.array([0, 0, 0, 1])  # a trade date of many rows counts no more than another
+    assert conformal_width(miss, crowded, 0.5) == 3.0
     few = fit_calibrators(
         out_of_fold(sessions=3, a_day=80), SHA, SETTINGS.model_copy(update={"min_sessions": 2})
     )
     row = few.row(by_predicate=pl.col("name") == "strength", named=True)
     assert (row["method"], row["reason"]) == ("identity", "too few trade dates for a coverage of 0.8")
+
+
+def test_where_outcomes_drift_an_adapted_interval_holds_what_is_wanted():
+    def covered(gamma):
+        held = []
+        for seed in range(8):
+            random = np.random.default_rng(seed)
+            session = np.repeat(np.arange(180), 20)
+            # The spread of outcomes doubles over the second half.
+            miss = random.standard_normal(session.size) * np.where(session < 90, 1.0, 2.0)
+            known = session < 160
+            asked = adapted_coverage(miss[known], session[known], COVERAGE, gamma, first=10)
+            width = conformal_width(miss[known], session[known], asked)
+            held.append(np.mean(miss[~known] <= width))
+        return np.mean(held)
+
+    assert adapted_coverage(np.ones(30), np.repeat(np.arange(3), 10), COVERAGE, 0.0, first=1) == COVERAGE
+    assert covered(0.0) < 0.74
+    assert covered(0.02) == pytest.approx(COVERAGE, abs=0.02)
 
 
 def test_the_interval_of_strength_is_widened_to_its_coverage(honest):

@@ -92,6 +92,15 @@ def test_a_silent_feature_other_outcomes_and_other_predictions_are_told(now, bef
     assert told(made, "p_tradeable", "stability_index")["is_beyond_null"] is False
 
 
+def test_predictions_that_moved_at_one_kind_of_level_are_told_there_alone(now, before):
+    at_one = pl.col("level_type").cast(pl.String) == "PM_HIGH"
+    turned = now.with_columns(p_break=pl.when(at_one).then(pl.col("p_break") ** 4).otherwise("p_break"))
+    made = report(turned, before).filter(subject="p_break", split="level_type")
+    moved = dict(made.select("segment", "is_beyond_null").iter_rows())
+    assert len(moved) > 1
+    assert [level for level, is_beyond in moved.items() if is_beyond] == ["PM_HIGH"]
+
+
 def test_without_history_or_trees_there_are_no_numbers(now, before):
     first = report(now, before.head(0))
     assert first["value"].null_count() == first.height

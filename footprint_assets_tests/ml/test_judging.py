@@ -23,13 +23,14 @@ from footprint_assets.assets.judging import (
     TABLES,
     champion_of,
 )
-from footprint_assets.assets.learning import FEATURES_NOTE, INDEX, SPACE
+from footprint_assets.assets.learning import FEATURES_NOTE, INDEX, SPACE, embargo
 from footprint_assets.gold_contracts import MODELS, OUT_OF_FOLD, TRAINING_SET
 from footprint_assets.lake import Lake, Lineage
+from footprint_assets.ml import measures
 from footprint_assets.ml.artefacts import model_rows
 from footprint_assets.ml.features import FeatureList, FeaturesDiffer, allowed
 from footprint_assets.ml.heads import HEADS, train
-from footprint_assets.months import MonthScope, month_of, sessions_of
+from footprint_assets.months import MonthScope, month_of, months_before, sessions_of
 from footprint_assets.resources import Workbench
 from footprint_assets.settings import JudgingSettings, ModelSettings, Settings
 from footprint_assets.tables import Staged, Unchanged
@@ -69,7 +70,9 @@ def episodes(month: dt.date, edge: float = 2.0) -> pl.DataFrame:
     )
 
 
-def publish(lake: Lake, key: str, month: dt.date, frame: pl.DataFrame | None) -> None:
+def publish(
+    lake: Lake, key: str, month: dt.date, frame: pl.DataFrame | None, made_by: str = allowed().sha256
+) -> None:
     """Put rows in the place of a table's month, whatever was there."""
     schema = contracts.load(key).polars_schema
     with lake.stage(key, month, lineage=Lineage(), schema=contracts.load(key).arrow_schema) as stage:
@@ -81,7 +84,7 @@ def publish(lake: Lake, key: str, month: dt.date, frame: pl.DataFrame | None) ->
             ]
             order = contracts.load(key).sort
             stage.write("ES", frame.select(known).sort(order))
-        stage.count("ES", notes={FEATURES_NOTE: allowed().sha256})
+        stage.count("ES", notes={FEATURES_NOTE: made_by})
         stage.publish()
 
 
@@ -208,6 +211,30 @@ def test_neighbours_and_trees_are_found_to_know_something(judged: Settings) -> N
     assert quiet["is_beyond_null"].to_list() == [False]
 
 
+def test_reports_read_as_many_months_as_the_settings_say_their_own_among_them(judged: Settings) -> None:
+    scope = MonthScope(MAY, Workbench(judged))
+    opened = {key: BY_KEY[key].open_inputs(scope) for key in (CALIBRATOR, judging.CALIBRATION_REPORT)}
+    assert opened[CALIBRATOR]["said"].dates == months_before(MAY, JUDGING.window_months)
+    before = opened[judging.CALIBRATION_REPORT]["before"].dates
+    assert (*before, MAY) == (*months_before(MAY, JUDGING.window_months - 1), MAY)
+
+
+def test_a_head_trained_again_without_a_family_reads_no_trade_date_of_the_embargo(
+    judged: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = TREES.model_copy(update={"embargo_sessions": 15})
+    scope = MonthScope(MAY, Workbench(judged.model_copy(update={"models": models})))
+    taught: list[pl.DataFrame] = []
+    monkeypatch.setattr(
+        judging,
+        "worth_of_families",
+        lambda _model, _rows, earlier, *_: taught.append(earlier) or measures.table(()),
+    )
+    list(BY_KEY[judging.ABLATION].function(scope, **BY_KEY[judging.ABLATION].open_inputs(scope)))
+    known = {day for month in MONTHS[:-1] for day in sessions_of(month)[:DAYS]}
+    assert set(taught[0]["session_date"]) == known - set(embargo(scope)) != known
+
+
 def test_the_champion_changes_only_for_a_better_one(judged: Settings) -> None:
     history = {
         month: read(judged, CHAMPION, month).row(by_predicate=pl.col("head") == "direction", named=True)
@@ -249,6 +276,17 @@ def test_artefacts_of_another_list_of_features_are_refused_and_nothing_is_overwr
     with pytest.raises(FeaturesDiffer, match="another list of features"):
         make(judged, PREDICTIONS, MAY)
     assert read(judged, PREDICTIONS, MAY).equals(before)
+
+
+@pytest.mark.parametrize(("key", "month"), [(CALIBRATOR, APRIL), (PREDICTIONS, MAY)])
+def test_what_was_said_by_models_of_another_list_of_features_is_not_calibrated(
+    judged: Settings, key: str, month: dt.date
+) -> None:
+    before = read(judged, key, MAY)
+    publish(Lake(judged.lake_root), OUT_OF_FOLD, month, episodes(month, edge=1.0), "cd" * 32)
+    with pytest.raises(FeaturesDiffer, match=f"learn --start {month:%Y-%m}"):
+        make(judged, key, MAY)
+    assert read(judged, key, MAY).equals(before)
 
 
 def test_every_table_is_the_same_when_it_is_made_again(judged: Settings) -> None:

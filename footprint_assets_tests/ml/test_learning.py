@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import polars as pl
@@ -143,14 +144,14 @@ def test_what_is_said_of_a_month_is_what_its_models_say_of_its_rows(learned: Set
 def test_the_trade_dates_right_before_a_month_do_not_teach_it(learned: Settings) -> None:
     scope = MonthScope(MARCH, Workbench(learned))
     assert embargo(scope) == [dt.date(2024, 2, 29)]
-    none, many = (
-        learned.model_copy(update={"models": SMALL.model_copy(update={"embargo_sessions": sessions})})
-        for sessions in (0, 30)
-    )
-    assert embargo(MonthScope(MARCH, Workbench(none))) == []
-
-    with pytest.raises(TooFewSessions):
-        make(many, DIRECTION, MARCH)
+    for sessions, taught in ((0, 6), (18, 3), (30, 0)):
+        other = learned.model_copy(update={"models": SMALL.model_copy(update={"embargo_sessions": sessions})})
+        scope = MonthScope(MARCH, Workbench(other))
+        known = known_before(scope, "ES", BY_KEY[DIRECTION].open_inputs(scope)["rows"])
+        assert len(embargo(scope)) == sessions
+        assert known["session_date"].unique().sort().to_list() == first_sessions("2024-02", taught)
+        with pytest.raises(TooFewSessions) if sessions else nullcontext():
+            make(other, DIRECTION, MARCH)
 
 
 def test_a_month_is_a_split_of_the_walk_forward(learned: Settings) -> None:

@@ -15,7 +15,7 @@ from footprint_assets.ml.card import Judged, card, card_json, card_markdown, lea
 from footprint_assets.ml.drift_report import drift_report
 from footprint_assets.ml.heads import BIN_ENDS, HEADS, Model, train
 from footprint_assets.ml.measures import Measure, table
-from footprint_assets.ml.promotion import SCHEMA, Candidate, decide, in_use, row_losses
+from footprint_assets.ml.promotion import SCHEMA, Candidate, _compared, decide, in_use, row_losses
 from footprint_assets.settings import JudgingSettings, LabelSettings, ModelSettings
 from footprint_assets_tests.ml.known_answers import SHA, out_of_fold
 from footprint_assets_tests.ml.known_edge import FEATURES, rows
@@ -86,6 +86,11 @@ def test_better_by_chance_is_not_enough(knowing, guessing, judged):
     few = judged.filter(pl.col("session") < 5).group_by("session", maintain_order=True).head(14)
     row = verdict(candidate(guessing, MAY), candidate(knowing), few)
     assert (row["champion_month"], row["reason"]) == (MAY, "too few rows to compare")
+    less = np.random.default_rng(5).normal(-0.02, 1.0, 300)
+    row = _compared(candidate(guessing, MAY), candidate(knowing), less, np.repeat(np.arange(30), 10), JUDGING)
+    assert row["difference"] < 0
+    assert 0.05 < row["p_value"] < 0.95
+    assert (row["champion_month"], row["is_promoted"]) == (MAY, False)
 
 
 def test_a_challenger_that_failed_a_check_is_not_promoted_whatever_its_loss(knowing, guessing, judged):

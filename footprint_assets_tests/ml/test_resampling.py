@@ -1,5 +1,7 @@
 """Bands by whole trade dates against what they are bands of."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from footprint_assets.ml.resampling import (
     mean_band,
     null_band,
     ratio_band,
+    widened,
 )
 
 SESSION = np.repeat(np.arange(40), 20)
@@ -45,8 +48,29 @@ def test_the_chance_of_not_being_below_is_small_only_where_every_trade_date_agre
     better = days_in_common(0, shift=-1.0)
     assert chance_not_below_zero(better, SESSION, draws=500, seed=2) < 0.01
     assert chance_not_below_zero(-better, SESSION, draws=500, seed=2) > 0.99
+    assert chance_not_below_zero(np.zeros(SESSION.size), SESSION, draws=500, seed=2) == 1.0
     one_day = np.where(SESSION == 0, -50.0, 0.05)  # better on a single day
     assert chance_not_below_zero(one_day, SESSION, draws=500, seed=2) > 0.05
+
+
+@pytest.mark.parametrize("dates", [5, 21])
+def test_bands_and_chances_of_few_trade_dates_are_as_wide_as_they_say(dates):
+    """Without what Student's t adds, the bands of five trade dates hold the mean 84 times of 100."""
+    session, random = np.repeat(np.arange(dates), 10), np.random.default_rng(0)
+    values = [np.repeat(random.normal(size=dates), 10) + random.normal(size=session.size) for _ in range(200)]
+    bands = [mean_band(one, session, draws=200, seed=k) for k, one in enumerate(values)]
+    held = np.mean([band.low <= 0.0 <= band.high for band in bands])
+    assert 0.89 < held < 0.98
+    below = [chance_not_below_zero(one, session, draws=200, seed=k) < 0.05 for k, one in enumerate(values)]
+    assert np.mean(below) < 0.08
+
+
+def test_a_share_is_widened_by_the_quantile_of_students_t():
+    for dates, quantile in ((5, 2.776), (6, 2.571), (22, 2.080)):  # of the tables, 0.975
+        spread = NormalDist().inv_cdf((1 + widened(0.95, dates)) / 2)
+        assert spread == pytest.approx(quantile * np.sqrt(dates / (dates - 1)), rel=1e-3)
+    assert widened(0.95, 1) == 1.0
+    assert widened(0.95, 10_000) == pytest.approx(0.95, abs=1e-4)
 
 
 def test_a_null_band_puts_whole_trade_dates_of_outcomes_elsewhere():

@@ -83,6 +83,19 @@ def test_chances_lie_between_the_neighbours_and_the_base_rate(known, index):
     assert alone.chances[0] == pytest.approx((over["outcome"] == "BREAK").mean())
 
 
+def test_a_neighbour_counts_by_its_distance_and_its_age(known, index):
+    asked = known[2000]
+    found = index.ask(asked)
+    age = asked["session"].item() - index.rows["session"].to_numpy()[found.rows]
+    weight = np.exp(-0.5 * (found.distance / found.distance[-1]) ** 2) * 0.5 ** (age / 60.0)
+    assert len(set(age.tolist())) > 10
+    assert found.weight == pytest.approx(weight)
+    assert found.effective == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+    alone = build_index(known, index.space, SETTINGS.model_copy(update={"prior_rows": 0.0})).ask(asked)
+    has_broken = (index.rows["outcome"].gather(found.rows.tolist()) == "BREAK").to_numpy()
+    assert alone.chances[0] == pytest.approx(weight[has_broken].sum() / weight.sum())
+
+
 def test_nobody_to_ask_on_the_first_day(known, index):
     found = index.ask(known[0])
     assert found.rows.size == 0

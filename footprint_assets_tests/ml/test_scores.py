@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from footprint_assets.ml.scores import (
     auc,
+    auc_band,
     auc_null_band,
     brier,
     calibration_error,
@@ -37,6 +38,8 @@ def test_auc_is_the_share_of_ordered_pairs(rows):
     pairs = [(a > b) + (a == b) / 2 for a in score[y == 1] for b in score[y == 0]]
     expected = np.mean(pairs) if pairs else np.nan
     assert auc(y, score.astype(float)) == pytest.approx(expected, nan_ok=True)
+    one_date = auc_band(y, score.astype(float), np.zeros(y.size, np.int64), draws=2, seed=0)
+    assert [one_date.low, one_date.high] == pytest.approx([expected] * 2, nan_ok=True)
 
 
 def test_bins_hold_equal_mass_and_every_row():

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from footprint_assets.report import ModelTables, ReportError, Setups, model_page, setups_page
-from footprint_assets.report.diagrams import Axis, Curve, Point, covering, figure, two_sided_bar
+from footprint_assets.report.diagrams import Axis, Curve, Point, covering, figure, square, two_sided_bar
 from footprint_assets.report.markdown import as_html
 from footprint_assets.report.picture import LONGEST_MARKDOWN, as_markdown, reliability_picture
 from footprint_assets_tests.report.conftest import Chromium
@@ -61,6 +61,16 @@ def test_an_axis_holds_every_band_and_has_round_ticks() -> None:
     assert axis.high > 2.3
     assert [axis.text(value) for value in axis.ticks()] == ["1", "1.5", "2"]
     assert Axis("p", 0.0, 1.0, is_share=True).text(0.2) == "20%"
+
+
+def test_points_close_together_fill_the_figure() -> None:
+    curve = Curve([Point(0.78, 0.77, 0.75, 0.8), Point(0.82, 0.81, 0.78, 0.84)])
+    along, up = square([curve], "predicted", "observed")
+    assert (along.low, along.high) == (up.low, up.high)
+    assert along.low < 0.75
+    assert along.high > 0.84
+    assert along.high - along.low < 0.15
+    assert square([], "predicted", "observed")[0].high == 1.0
 
 
 def test_a_two_sided_bar_grows_from_the_middle() -> None:
@@ -114,8 +124,28 @@ def test_parts_of_a_signal_are_all_there_and_the_small_ones_are_added_up() -> No
     page = draw(dataclasses.replace(tables, signals={"direction": told}))
     rest = sum(0.5 / (k + 1) for k in range(8, 12))
     assert f'4 more</td><td>{two_sided_bar(rest, 0.5)}</td><td class="number">{rest:+.3f}' in page
-    shown = [float(value) for value in re.findall(r'class="number">([+-]\d\.\d{3})', page)]
+    *shown, together = (float(value) for value in re.findall(r'class="number">([+-]\d\.\d{3})', page))
     assert sum(shown) == pytest.approx(sum(many.row(0)), abs=0.005)
+    assert together == pytest.approx(sum(many.row(0)), abs=0.0005)
+
+
+def test_a_report_is_a_line_an_object_and_a_column_a_measure() -> None:
+    rows = report()[:1]
+    family = [
+        rows.with_columns(
+            measure=pl.lit(measure), split=pl.lit("family"), segment=pl.lit(name), value=pl.lit(value)
+        )
+        for name, value in (("depth", 0.1), ("ofi", 0.3))
+        for measure in ("gain", "permutation")
+    ]
+    page = draw(ModelTables(reports={"Ablation": pl.concat([*family, rows])}))
+    whole, parted = re.findall(
+        r'<table id="report-ablation-(?:all|family)-\w+">(.*?)</table>', page, re.DOTALL
+    )
+    assert "<td>p_break</td>" in whole
+    assert re.findall(r"<tr><td>(\w+)</td>", parted) == ["ofi", "depth"], "the strongest first"
+    assert re.findall(r"<th[^>]*>(\w+)", parted)[-2:] == ["gain", "permutation"]
+    assert parted.count("<small>0.5 … 0.7<") == 4
 
 
 def test_a_month_without_anything_says_so() -> None:
@@ -192,10 +222,13 @@ def test_a_browser_draws_every_path_in_the_colour_of_its_outcome(chromium: Chrom
     const before = look();
     document.getElementById("theme").click();
     await settled();
-    return [before, look(), getComputedStyle(document.body).backgroundColor];
+    const widths = [...document.querySelectorAll("#card-1 canvas")].map((canvas) => canvas.getBoundingClientRect().width);
+    const share = Math.max(...widths) / document.querySelector("#card-1 .path").clientWidth;
+    return [before, look(), getComputedStyle(document.body).backgroundColor, share];
     """
     visit = chromium.open(setups_page(setups(), subject="PM_HIGH"), script, dark=dark)
-    before, after, ground = visit.answer
+    before, after, ground, share = visit.answer
+    assert 0.7 < share <= 1, "the chart fills its card"
     for broke, bounced, other, approach in (before, after):
         assert min(broke, bounced, approach) > 20
         assert other == 0
@@ -212,8 +245,10 @@ def test_a_browser_draws_the_figures_in_the_colours_of_the_theme(chromium: Chrom
     const box = document.querySelector(".diagram svg").getBoundingClientRect();
     const bar = document.querySelector(".two-sided i").getBoundingClientRect();
     document.getElementById("theme").click();
+    document.body.style.width = "300px";
     await settled();
     return { before, after: style(".diagram circle.first").fill, width: box.width, bar: bar.width,
+      narrow: document.querySelector("main").scrollWidth,
       words: document.querySelector(".diagram circle").parentNode.querySelector("title").textContent };
     """
     visit = chromium.open(draw(model_tables()), script)
@@ -221,6 +256,7 @@ def test_a_browser_draws_the_figures_in_the_colours_of_the_theme(chromium: Chrom
     assert answer["before"] != answer["after"]
     assert answer["width"] > 300
     assert answer["bar"] > 5
+    assert answer["narrow"] <= 300, "what is too wide scrolls in its place"
     assert "value 0.07" in answer["words"]
     assert visit.problems == 0
     assert visit.console == ()
