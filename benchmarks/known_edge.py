@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from footprint_assets.settings import ModelSettings
     from footprint_assets.tables import LakeTable
 
-SESSIONS, RECORDS = 160, 50_000
+SESSIONS, RECORDS = 240, 50_000
 FIRST = dt.date(2023, 9, 5)
-LEARNED, CALIBRATED = 0.6, 0.15
+LEARNED, CALIBRATED = 0.55, 0.25
 """Shares of the sessions that models learn from, and that calibrators do."""
 LEVELS = ("PM_HIGH", "PM_LOW", "OR_HIGH", "OR_LOW")
 SIGNALS = "gold.future.levels_signals"

@@ -223,6 +223,7 @@ class Director:
     def _resolve(self, level: int, direction: int, outcome: str) -> Iterator[int]:
         """What was drawn happens; then price stands away from the level until the next attempt may begin."""
         decided = self._now
+        yield from self._follow(level - direction * TOUCH_TICKS, direction)
         if outcome == "CHOP":
             yield from self._go(level - direction * 2.0, _TRAVEL)
             while self._now < decided + _CHOP_BARS * BAR_S * NANOS_PER_SECOND:
@@ -255,6 +256,11 @@ class Director:
     def _go(self, to: float, speed: float) -> Iterator[int]:
         while abs(to - self._position) > 1e-9:
             yield from self._step(float(np.clip(to - self._position, -speed, speed)))
+
+    def _follow(self, touched: int, direction: int) -> Iterator[int]:
+        """Fair value comes at once to where the touch traded: left behind, the next trade could pass for a bounce."""
+        self._position += direction * max(0.0, (touched - self._position) * direction)
+        yield from self._stay()
 
     def _stay(self) -> Iterator[int]:
         yield from self._step(0.0)
