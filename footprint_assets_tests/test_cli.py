@@ -17,7 +17,7 @@ from footprint_assets.lake import Lake
 from footprint_assets.settings import Settings
 from footprint_assets_tests.command_line import COMMANDS, Shell
 from footprint_assets_tests.small_market import DAY, KEYS, NEXT, write_drop
-from footprint_assets_tests.sources.dbn_files import plain, write
+from footprint_assets_tests.sources.dbn_files import plain, write, zst
 
 HEAVY = {
     "dagster",
@@ -201,6 +201,18 @@ def test_ingest_says_what_became_of_every_file_and_fails_when_one_is_refused(
     assert "trailing_bytes" in row
     assert str(broken) in said.err
     assert "Remedy" in said.err
+
+
+def test_a_file_that_cannot_be_read_is_named_where_its_dates_are_not_found(shell: Shell) -> None:
+    drop = shell.folder / "data" / "dbn"
+    drop.mkdir(parents=True)
+    write(drop, zst(plain("trades"))[:-40], "cut.trades.dbn.zst")
+    said = shell("run")
+    assert said.code == 1
+    refused, nothing = said.err.splitlines()
+    assert refused.startswith("cut.trades.dbn.zst is not read: ")
+    assert "Remedy" in refused
+    assert nothing.startswith("NothingToRun: ")
 
 
 def test_what_is_registered_and_no_table_reads_is_said(shell: Shell, tmp_path: Path) -> None:

@@ -110,7 +110,11 @@ def dates_asked(
                 f"No session lies between {start} and {end}.", where={"closed": closed or "weekend"}
             )
         return dates
-    if not (dates := Workbench(settings).covered_dates(start, end)):
+    bench = Workbench(settings)
+    for entry in bench.catalog().entries:
+        if entry.problem is not None:
+            console.problem(f"{entry.name} is not read: {entry.problem}")
+    if not (dates := bench.covered_dates(start, end)):
         raise NothingToRun(
             "The drop folder has no MBP-10 or trades file for these dates.",
             where={"folder": settings.dbn_dir},

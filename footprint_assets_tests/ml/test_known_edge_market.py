@@ -33,10 +33,10 @@ LEARNED, CALIBRATED, JUDGED = 150, 140, 60
 A_DAY = 60
 SETTINGS = ModelSettings(max_rounds=150, learning_rate=0.1, feature_fraction=1.0, hazard_features=12)
 """Quick to learn, chosen on markets of other seeds."""
-SEED = 3
+SEED = 2
 """Of the seeds 1 to 5 and 7: AUC of direction 0.007 to 0.011, of tradeability 0.008 to 0.018 below that of the planted chances,
-calibration errors always under the noise of a perfect model. Chance leaves a null band now and then: 1 has one AUC 0.002 outside,
-7 its lift by 0.001."""
+calibration errors always under the noise of a perfect model, null AUCs inside their bands in five of the six (of seed 1 one of
+six lies 0.002 outside), the null lift in five of the six."""
 
 
 def market(edge: Edge) -> Judged:
