@@ -145,7 +145,7 @@ def test_a_package_that_is_not_installed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, package: str, extra: str
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(ExtraMissing, match=rf"footprint-assets\[{extra}\]"):
+    with pytest.raises(ExtraMissing, match=rf"\[{extra}\]"):
         tracker_of(settings_with(tmp_path, kind)).record(run_of())
 
 
