@@ -72,7 +72,7 @@ def build_schedules(automation: AutomationSettings) -> list[dg.ScheduleDefinitio
         execution_timezone=cme.NEW_YORK.key,
         default_status=status_at_first,
         required_resource_keys={WORKBENCH},
-        description="The month before, once every trade date of it is published; once for each state of the lake.",
+        description="The month before, once every trade date of it is published; once for each state of the lake, the code and the settings.",
     )
     def ml_monthly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         today = context.scheduled_execution_time.astimezone(cme.NEW_YORK).date()
@@ -80,7 +80,7 @@ def build_schedules(automation: AutomationSettings) -> list[dg.ScheduleDefinitio
         bench = context.resources.workbench
         if reason := why_not_learned(bench, month):
             return dg.SkipReason(reason)
-        # The same lake would give the same failure: the next run is for another state of it.
+        # The same would give the same failure: the next run is for another state.
         return dg.RunRequest(partition_key=month.isoformat(), run_key=f"{month}_{state_of(bench, month)}")
 
     return [lake_daily_schedule, lake_scrub_schedule, ml_monthly_schedule]
@@ -128,7 +128,7 @@ def why_not_learned(bench: Workbench, month: dt.date) -> str:
 
 
 def state_of(bench: Workbench, month: dt.date) -> str:
-    """A name of what a month is learned from: its signals and the training sets before it, in their generations."""
+    """A name of what a month is learned from: its signals and the training sets before it, in their generations, and of how."""
     window = bench.settings.models.window_months
     days = [(LEVELS_SIGNALS, day) for day in sessions_of(month)]
     earlier = [(TRAINING_SET, one) for one in months_before(month, window)]
@@ -137,7 +137,9 @@ def state_of(bench: Workbench, month: dt.date) -> str:
         for table, date in (*days, *earlier)
         for symbol, manifest in sorted(bench.lake.manifests(table, date).items())
     ]
-    return hashlib.sha256("\n".join(generations).encode()).hexdigest()[:16]
+    made_by = [table.lineage(MonthScope(month, bench), {}) for table in MONTH_TABLES]
+    ways = [f"{one.code_version} {one.config_hash}" for one in made_by]
+    return hashlib.sha256("\n".join((*generations, *ways)).encode()).hexdigest()[:16]
 
 
 def with_deadline(asset: dg.AssetsDefinition, fresh_by: dt.time) -> dg.AssetsDefinition:

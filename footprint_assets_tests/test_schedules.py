@@ -207,11 +207,14 @@ def test_a_month_is_learned_once_its_last_trade_date_is_published_whatever_the_h
     assert tick(settings, instance, dt.date(2024, 4, 30), "ml_monthly_schedule") == "2024-03-01"
 
 
-def test_a_state_of_the_lake_is_learned_from_once(settings: Settings) -> None:
+def test_a_state_of_the_lake_is_learned_from_once_and_again_with_other_settings(settings: Settings) -> None:
     bench = Workbench(settings)
     publish_signals(settings, dt.date(2024, 3, 1))
     before = state_of(bench, MARCH)
     assert state_of(bench, MARCH) == before
+
+    other = settings.model_copy(update={"models": settings.models.model_copy(update={"num_leaves": 3})})
+    assert state_of(Workbench(other), MARCH) != before
 
     publish_signals(settings, dt.date(2024, 3, 4))
 
